@@ -1,0 +1,59 @@
+# Two commands do it all: `make book` and `make test`. `make help` explains the others.
+PYTHON ?= python3
+BIN := .venv/bin
+PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
+         $(wildcard tools/book_extension.py helpers/style.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help book html test browser lab run lint bench address lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
+
+book: html ## build the book and serve it on 127.0.0.1 until Ctrl-C
+	@$(BIN)/python tools/serve.py _build/html
+
+html: .venv/ready _build/ready ## build the book from the stored outputs, warnings as errors
+
+test: .venv/ready browser ## run the whole proof
+	@$(BIN)/python -m pytest
+
+browser: .venv/ready
+	@$(BIN)/python tools/browser.py --install
+
+lab: .venv/ready ## open the notebooks in JupyterLab
+	@$(BIN)/python -m jupyter lab notebooks
+
+run: .venv/ready ## execute the notebooks and store their outputs
+	@$(BIN)/python tools/run.py
+
+lint: .venv/ready ## format and check the code, notebooks included
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page load here
+	@$(BIN)/python tools/bench.py
+
+address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
+	@$(BIN)/python tools/set_address.py "$(URL)"
+
+lock: .venv/ready ## write constraints.txt from what is installed in .venv
+	@$(BIN)/python tools/lock.py
+
+clean: ## delete what was built; keep .venv
+	@rm -rf _build .pytest_cache .hypothesis .ruff_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# Without its mark .venv is in an unknown state, so it is made anew.
+.venv/ready: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+	@test -f $@ || { echo "Making .venv ..."; $(PYTHON) -m venv --clear .venv; }
+	@rm -f $@
+	@echo "Installing into .venv: about 6 GB, a few minutes ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@touch $@
+
+# The mark comes last, so a failed build is never taken for a finished one.
+_build/ready: $(PAGES) .venv/ready
+	@rm -f $@
+	@$(BIN)/jupyter-book build . --all -W -n --keep-going -q
+	@touch $@

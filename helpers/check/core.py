@@ -1,0 +1,139 @@
+"""What every check is made of: the three answers, and numbers checked on a page too."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+SIGNS = {"not yet": "○ Not yet:", "hint": "✗ Hint:", "correct": "✓ Correct:"}
+
+
+class Verdict(NamedTuple):
+    """What a check answers.
+
+    Attributes:
+        state: ``"not yet"``, ``"hint"`` or ``"correct"``.
+        text: one or two sentences.
+    """
+
+    state: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"{SIGNS[self.state]} {self.text}"
+
+
+def not_yet(text: str) -> Verdict:
+    """Answer an exercise that has not been tried."""
+    return Verdict("not yet", text)
+
+
+def hint(text: str) -> Verdict:
+    """Answer a wrong attempt with what to look at next."""
+    return Verdict("hint", text)
+
+
+def correct(text: str) -> Verdict:
+    """Answer a right attempt, with what it shows."""
+    return Verdict("correct", text)
+
+
+def checks_function(probe: Callable[[Callable], object]):
+    """Make a check of a reader's function: stubs and exceptions get their answer here.
+
+    The reader may hand over anything, so whatever their function raises becomes a hint.
+
+    Args:
+        probe: calls the reader's function once; its result is None for a stub.
+
+    Returns:
+        A decorator for a check that is only called when the function is not a stub.
+    """
+
+    def decorate(check: Callable[[Callable], Verdict]) -> Callable[[object], Verdict]:
+        @functools.wraps(check)
+        def checked(attempt: object) -> Verdict:
+            if not callable(attempt):
+                return hint(
+                    f"pass the function itself, got {type(attempt).__name__}. "
+                    f"Write check.{check.__name__}(your_function), without brackets."
+                )
+            name = getattr(attempt, "__name__", "your function")
+            try:
+                if probe(attempt) is None:
+                    return not_yet(f"{name} returned None. Write its body, then rerun.")
+                return check(attempt)
+            except Exception as error:
+                return hint(f"{name} raised {type(error).__name__}: {error}")
+
+        return checked
+
+    return decorate
+
+
+class Hint(NamedTuple):
+    """What to say to a wrong number from ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+    text: str
+
+
+class NumberCheck:
+    """A check of one number, in a cell or in a box on the page.
+
+    Called with the stub's ``...`` it returns a box that takes the answer in the page,
+    with a kernel or without one; called with a number it returns a :class:`Verdict`.
+
+    Args:
+        prompt: the question in one sentence.
+        answer: the right number.
+        tolerance: how far from it is still right, 0 or more.
+        praise: what a right answer shows.
+        hints: tried in order, for wrong numbers.
+
+    Example:
+        >>> half = NumberCheck("What is 1/2?", 0.5, 0.01, "Half.", [])
+        >>> half(0.5)
+        ✓ Correct: Half.
+        >>> half(2)
+        ✗ Hint: 2 is too large.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        answer: float,
+        tolerance: float,
+        praise: str,
+        hints: Sequence[Hint] = (),
+    ) -> None:
+        self.prompt, self.answer, self.tolerance = prompt, answer, tolerance
+        self.praise, self.hints = praise, tuple(hints)
+
+    def __call__(self, value: object):
+        if value is ... or value is None:
+            from helpers.widgets import AnswerBox
+
+            return AnswerBox(
+                prompt=self.prompt,
+                answer=self.answer,
+                tolerance=self.tolerance,
+                praise=self.praise,
+                hints=[list(h) for h in self.hints],
+            )
+        try:
+            number = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            return hint(f"pass one number, got {type(value).__name__}.")
+        if not math.isfinite(number):
+            return hint(f"pass a finite number, got {number}.")
+        if abs(number - self.answer) <= self.tolerance:
+            return correct(self.praise)
+        for low, high, text in self.hints:
+            if low <= number <= high:
+                return hint(text)
+        side = "small" if number < self.answer else "large"
+        return hint(f"{number:g} is too {side}.")

@@ -1,0 +1,144 @@
+"""Figures with alt text: drawn small in a chapter, told in words beside the picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from helpers.style import LINE_STYLES, color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Make a figure with one panel a title, side by side.
+
+    Args:
+        titles: one to four strings.
+
+    Returns:
+        The figure and its axes, left to right.
+
+    Raises:
+        TypeError: if ``titles`` is one string, not a list of them.
+        ValueError: if there are none, or more than four.
+
+    Example:
+        >>> figure, axes = panels(["loss", "gradient"])
+        >>> [ax.get_title(loc="left") for ax in axes]
+        ['loss', 'gradient']
+    """
+    if isinstance(titles, str):
+        raise TypeError(
+            f"panels: titles must be a list of strings, got the string {titles!r}. "
+            f"Write panels([{titles!r}])."
+        )
+    if not 1 <= len(titles) <= 4:
+        raise ValueError(
+            f"panels: titles must hold 1 to 4 strings, got {len(titles)}. "
+            "Draw more panels in a second figure."
+        )
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(1, len(titles), squeeze=False)[0]
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title)
+    return figure, list(axes)
+
+
+def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
+    """Draw one labelled curve in the colour and line style of its role.
+
+    Args:
+        ax: Matplotlib axes.
+        x: numbers ``(N,)``: tensor, array or list.
+        y: numbers ``(N,)``.
+        label: the legend's text.
+        role: ``"correct"``, ``"pitfall"``, ``"reference"`` or ``"extra"``.
+
+    Raises:
+        ValueError: if ``x`` and ``y`` differ in length, or the role has no line style.
+
+    Example:
+        >>> figure, (ax,) = panels(["loss"])
+        >>> line(ax, [0, 1], [0.7, 0.2], "training loss")
+        >>> ax.lines[0].get_label()
+        'training loss'
+    """
+    if role not in LINE_STYLES:
+        raise ValueError(
+            f"line: role must be one of {', '.join(LINE_STYLES)}, got {role!r}."
+        )
+    if len(x) != len(y):
+        raise ValueError(
+            f"line: x and y must be equally long, got {len(x)} and {len(y)} numbers. "
+            "Pass one y for every x."
+        )
+    ax.plot(x, y, color=color(role), linestyle=LINE_STYLES[role], label=label)
+
+
+def describe(figure: Figure) -> str:
+    """Return what a figure's curves show, in words and three significant digits.
+
+    Stored beside the picture, so a screen reader has the numbers, and a test that
+    compares stored text notices a curve that changed.
+
+    Args:
+        figure: a Matplotlib figure of curves.
+
+    Returns:
+        One line a curve: label, number of points, first, last, lowest, highest.
+
+    Example:
+        >>> figure, (ax,) = panels(["loss"])
+        >>> line(ax, [0, 1], [0.71234, 0.2], "training")
+        >>> describe(figure)
+        'loss | training: 2 points, first 0.712, last 0.2, lowest 0.2, highest 0.712'
+    """
+    rows = []
+    for ax in figure.axes:
+        for curve in ax.lines:
+            if curve.get_label().startswith("_"):  # Matplotlib's mark for "no legend"
+                continue
+            ys = [float(v) for v in curve.get_ydata()]
+            rows.append(
+                f"{ax.get_title(loc='left')} | {curve.get_label()}: {len(ys)} points, "
+                f"first {ys[0]:.3g}, last {ys[-1]:.3g}, "
+                f"lowest {min(ys):.3g}, highest {max(ys):.3g}"
+            )
+    return "\n".join(rows)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure with its alt text, as a PNG that is sharp on any screen.
+
+    Args:
+        figure: the figure.
+        alt: what it shows, in one or two sentences of at least 20 characters.
+
+    Raises:
+        ValueError: if ``alt`` says too little.
+    """
+    if len(alt.strip()) < 20:
+        raise ValueError(
+            f"show: alt must say in a sentence what the figure shows, got {alt!r}. "
+            "Write what a reader who cannot see it needs to know."
+        )
+    from IPython.display import display
+
+    for ax in figure.axes:
+        if ax.lines and not ax.get_legend():
+            ax.legend(loc="best")
+    buffer = io.BytesIO()
+    # No "Software" entry: it holds a version, and the same figure must be the same file.
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    width_px, _ = figure.get_size_inches() * 100
+    display(
+        {"image/png": buffer.getvalue(), "text/plain": f"{alt}\n{describe(figure)}"},
+        metadata={"image/png": {"alt": alt, "width": round(width_px)}},
+        raw=True,
+    )

@@ -1,0 +1,95 @@
+"""What every widget shares: one module text, one style sheet, a repr without an address."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import anywidget
+from traitlets import Unicode, default
+
+from helpers import style
+
+FOLDER = Path(__file__).parent
+
+# In an output's data: what the widget shows, so that a test that compares stored
+# outputs sees a changed widget. Front ends ignore a type they do not know.
+STATE_MIME = "application/vnd.measured-pytorch.widget+json"
+
+
+class BookWidget(anywidget.AnyWidget):
+    """An anywidget whose front end is ``core.js`` followed by its own ``<stem>.js``.
+
+    A subclass lies in ``<stem>.py`` beside ``<stem>.js``, names itself in ``label``, and
+    says in ``height_px`` how much room a page must keep for it before it is drawn.
+    """
+
+    label = "Widget"
+    height_px = (400, 600)  # at 720 px and at 340 px of width
+
+    _height_px = Unicode().tag(sync=True)  # read by the page before any script runs
+
+    _esm = Unicode().tag(sync=True)
+    _css = Unicode().tag(sync=True)
+
+    @default("_esm")
+    def _module_text(self) -> str:
+        return _read("core.js") + _read(f"{self._stem()}.js")
+
+    @default("_css")
+    def _style_text(self) -> str:
+        own = _read(f"{self._stem()}.css", missing="")
+        return style.css() + _read("core.css") + own
+
+    @classmethod
+    def _stem(cls) -> str:
+        return cls.__module__.rpartition(".")[2]
+
+    def __init__(self, **traits) -> None:
+        known = self.trait_names(sync=True)
+        for name in traits:
+            if name not in known or name.startswith("_"):
+                shown = ", ".join(sorted(shown_state(dict.fromkeys(known))))
+                raise TypeError(
+                    f"{type(self).__name__}: no setting {name!r}. It has: {shown}."
+                )
+        super().__init__(**traits)
+        self._height_px = "{} {}".format(*self.height_px)
+
+    def __repr__(self) -> str:
+        return f"{self.label}: run this cell to interact"
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, *rest = super()._repr_mimebundle_(**kwargs)
+        data["text/plain"] = repr(self)
+        data[STATE_MIME] = {
+            "widget": type(self).__name__,
+            "state": state_digest(self.get_state()),
+        }
+        return data, *rest
+
+
+def shown_state(state: dict) -> dict:
+    """Return the part of a widget's state that a reader sees and may set."""
+    # ipywidgets' own settings, the same for every widget of the book
+    own = {"layout", "tabbable", "tooltip"}
+    return {k: v for k, v in state.items() if not k.startswith("_") and k not in own}
+
+
+def state_digest(state: dict) -> str:
+    """Return 16 hex digits that change with anything a reader sees of a widget.
+
+    Args:
+        state: a widget's ``get_state()``, or the same from a stored notebook.
+    """
+    text = json.dumps(shown_state(state), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(name: str, missing: str | None = None) -> str:
+    """Return the text of a file beside this one."""
+    path = FOLDER / name
+    if missing is not None and not path.exists():
+        return missing
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,105 @@
+// Shared by every widget: this text stands in front of each widget's own module.
+
+export const f32 = Math.fround;
+
+// Up to `digits` decimals; a number that this would show as zero gets an exponent.
+export function format(value, digits = 4) {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "−inf";
+  const small = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
+  return (small ? value.toExponential(1) : value.toFixed(digits)).replace(/-/g, "−");
+}
+
+// What a reader typed: a comma or a point, a hyphen or a minus. NaN if not a number.
+export function parse(text) {
+  const plain = text.trim().replace(",", ".").replace("−", "-");
+  return plain === "" ? NaN : Number(plain);
+}
+
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "value") node.value = value;
+    else if (value !== null && value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// A change made by the reader: kept in the model, so a kernel sees it too.
+export function update(model, name, value) {
+  model.set(name, value);
+  model.save_changes();
+}
+
+// Paint now and at each change of a named value; returns the clean-up.
+export function follow(model, names, paint) {
+  for (const name of names) model.on(`change:${name}`, paint);
+  paint();
+  return () => { for (const name of names) model.off(`change:${name}`, paint); };
+}
+
+let groups = 0;
+
+// One of a few: native radio buttons, so arrow keys work.
+export function choice(legend, options, onchange) {
+  const name = `mp-choice-${groups++}`;
+  const inputs = options.map(([value, text]) => {
+    const input = el("input", { type: "radio", name, onchange: () => onchange(value) });
+    return { value, input, label: el("label", {}, input, text) };
+  });
+  return {
+    root: el("fieldset", {}, el("legend", {}, legend), ...inputs.map((i) => i.label)),
+    set(value) { for (const i of inputs) i.input.checked = i.value === value; },
+  };
+}
+
+// A slider with its number: drag, arrow keys, or type.
+export function slider(text, { min, max, step }, oninput) {
+  const range = el("input", { type: "range", min, max, step, "aria-label": text,
+    oninput: () => oninput(Number(range.value)) });
+  const number = el("input", { type: "number", min, max, step: "any", "aria-label": `${text}, as a number`,
+    onchange: () => {
+      const typed = parse(number.value);
+      oninput(Number.isNaN(typed) ? Number(range.value) : Math.min(max, Math.max(min, typed)));
+    } });
+  return {
+    root: el("div", { class: "mp-row" }, el("span", { "aria-hidden": "true" }, text), range, number),
+    set(value) { range.value = value; number.value = value; },
+  };
+}
+
+// A line plot: `draw([{role, points}])`, and a dotted vertical line at `mark(x)`.
+export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
+  const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 8];
+  const px = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
+  const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
+  const curves = svg("g");
+  const marker = svg("line", { class: "mp-marker", y1: top, y2: height - bottom });
+  const ticks = [
+    ...xTicks.map((v) => svg("g", {}, svg("line", { class: "mp-tick", x1: px(v), x2: px(v), y1: top, y2: height - bottom }),
+      svg("text", { x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, format(v, 0)))),
+    ...yTicks.map((v) => svg("g", {}, svg("line", { class: "mp-tick", x1: left, x2: width - right, y1: py(v), y2: py(v) }),
+      svg("text", { x: left - 5, y: py(v) + 4, "text-anchor": "end" }, format(v, Number.isInteger(v) ? 0 : 1)))),
+  ];
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
+    ...ticks, svg("path", { class: "mp-axis", d: `M${left},${top}V${height - bottom}H${width - right}` }),
+    svg("text", { x: left, y: 14 }, title), svg("text", { x: (width + left) / 2, y: height - 4, "text-anchor": "middle" }, xLabel),
+    curves, marker);
+  return {
+    root,
+    draw(lines) {
+      curves.replaceChildren(...lines.map(({ role, points }) => svg("path", { class: `mp-curve mp-${role}`,
+        d: points.map(([a, b], i) => `${i ? "L" : "M"}${px(a).toFixed(1)},${py(b).toFixed(1)}`).join("") })));
+    },
+    mark(value) { marker.setAttribute("x1", px(value)); marker.setAttribute("x2", px(value)); },
+  };
+}
