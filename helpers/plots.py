@@ -133,12 +133,21 @@ def show(figure: Figure, alt: str) -> None:
     for ax in figure.axes:
         if ax.lines and not ax.get_legend():
             ax.legend(loc="best")
-    buffer = io.BytesIO()
-    # No "Software" entry: it holds a version, and the same figure must be the same file.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
     width_px, _ = figure.get_size_inches() * 100
     display(
-        {"image/png": buffer.getvalue(), "text/plain": f"{alt}\n{describe(figure)}"},
+        {"image/png": _png(figure), "text/plain": f"{alt}\n{describe(figure)}"},
         metadata={"image/png": {"alt": alt, "width": round(width_px)}},
         raw=True,
     )
+
+
+def _png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG of 64 colours: a third of the weight, no visible loss."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+        small, format="png", optimize=True
+    )
+    return small.getvalue()

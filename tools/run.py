@@ -90,18 +90,32 @@ def canonical(notebook: NotebookNode, stem: str) -> str:
     """
     notebook.metadata = NotebookNode(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
-        language_info={"name": "python"},
+        language_info={"name": "python", "pygments_lexer": "ipython3"},
         **{k: v for k, v in notebook.metadata.items() if k == "widgets"},
     )
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        _fold(cell)
         for output in cell.outputs:
             if output.output_type == "error":  # the stack names files of this machine
                 output.traceback = [f"{output.ename}: {output.evalue}"]
             _copy_alt_text(cell, output)
     _keep_shown_models(notebook)
     return _stable_ids(notebook, stem)
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Fold a cell tagged hide-cell in JupyterLab and Colab too, under its title."""
+    if "hide-cell" not in cell.metadata.get("tags", []):
+        return
+    title = cell.source.splitlines()[0].removeprefix("#@title ").partition(":")[0]
+    cell.metadata["jupyter"] = {"source_hidden": True}
+    cell.metadata["cellView"] = "form"
+    cell.metadata["mystnb"] = {
+        "code_prompt_show": f"{title}: show",
+        "code_prompt_hide": f"{title}: hide",
+    }
 
 
 def _copy_alt_text(cell: NotebookNode, output: NotebookNode) -> None:

@@ -12,7 +12,7 @@ class AnswerBox(BookWidget):
     """
 
     label = "○ Not yet: put a number in place of the dots. Answer box"
-    height_px = (130, 160)
+    height_px = (104, 210)
 
     prompt = Unicode().tag(sync=True)
     answer = Float().tag(sync=True)
