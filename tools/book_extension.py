@@ -93,7 +93,9 @@ MENDS = [
         r'\g<0> role="navigation" aria-label="Book"',
     ),
 ]
-MATHJAX = re.compile(r'<script[^>]*vendor/mathjax/[^>]*></script>|<script>window\.MathJax[^<]*</script>')
+MATHJAX = re.compile(
+    r"<script[^>]*vendor/mathjax/[^>]*></script>|<script>window\.MathJax[^<]*</script>"
+)
 
 
 def mend_pages(app: Sphinx, exception: Exception | None) -> None:

@@ -77,7 +77,9 @@ def _failed_cell(notebook: NotebookNode, error: Exception) -> str:
             if output.output_type == "error" and not expected:
                 return f"cell {number}: {output.ename}: {output.evalue}"
     reason = str(error).strip().splitlines()[0]
-    number = next((n for n, c in code if c.execution_count is None), len(notebook.cells))
+    number = next(
+        (n for n, c in code if c.execution_count is None), len(notebook.cells)
+    )
     return f"cell {number}: {type(error).__name__}: {reason}"
 
 
@@ -89,7 +91,11 @@ def canonical(notebook: NotebookNode, stem: str) -> str:
         stem: the file's name without its suffix, from which widget ids are made.
     """
     notebook.metadata = NotebookNode(
-        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        kernelspec={
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        },
         language_info={"name": "python", "pygments_lexer": "ipython3"},
         **{k: v for k, v in notebook.metadata.items() if k == "widgets"},
     )
@@ -109,7 +115,7 @@ def _fold(cell: NotebookNode) -> None:
     """Fold a cell tagged hide-cell in JupyterLab and Colab too, under its title."""
     if "hide-cell" not in cell.metadata.get("tags", []):
         return
-    title = cell.source.splitlines()[0].removeprefix("#@title ").partition(":")[0]
+    title = cell.source.splitlines()[0].removeprefix("# @title ").partition(":")[0]
     cell.metadata["jupyter"] = {"source_hidden": True}
     cell.metadata["cellView"] = "form"
     cell.metadata["mystnb"] = {

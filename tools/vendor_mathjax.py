@@ -29,7 +29,9 @@ WANTED = {  # path in the package: path in the copy
 
 def checksums(folder: Path) -> str:
     """Return one ``sha256  path`` line a file, in the format of sha256sum."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS"
+    )
     return "".join(
         f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(folder).as_posix()}\n"
         for p in files
@@ -39,7 +41,9 @@ def checksums(folder: Path) -> str:
 def refresh() -> None:
     """Replace the copy with npm's package, only once all of it has arrived."""
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(["npm", "pack", "--silent", f"mathjax@{VERSION}"], cwd=scratch, check=True)
+        subprocess.run(
+            ["npm", "pack", "--silent", f"mathjax@{VERSION}"], cwd=scratch, check=True
+        )
         (archive,) = Path(scratch).glob("*.tgz")
         with tarfile.open(archive) as tar:
             tar.extractall(scratch, filter="data")

@@ -35,41 +35,49 @@ def stable_bce(fn: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
             f"return one term per element: shape {tuple(logits.shape)}, "
             f"got {tuple(terms.shape)}. Leave the mean to the caller."
         )
-    if not torch.allclose(terms, expected, atol=1e-5):
-        worst = int((terms - expected).abs().argmax())
+    wrong = ~torch.isclose(terms, expected, atol=1e-5)
+    if wrong.any():
+        at = int(wrong.nonzero()[0])
         return hint(
-            f"at logit {logits[worst].item():g}, target {targets[worst].item():g} the "
-            f"term is {expected[worst].item():.4f}, got {terms[worst].item():.4f}."
+            f"at logit {logits[at].item():g}, target {targets[at].item():g} the "
+            f"term is {expected[at].item():.4f}, got {terms[at].item():.4f}."
         )
 
     far = torch.tensor([-200.0, -50.0, 50.0, 200.0], requires_grad=True)
-    wrong_targets = torch.tensor([1.0, 1.0, 0.0, 0.0])
-    terms = fn(far, wrong_targets)
-    if not torch.allclose(terms, far.detach().abs()):
+    worst = torch.tensor([1.0, 1.0, 0.0, 0.0])  # the targets that each of them misses
+    terms = fn(far, worst)
+    wrong = ~torch.isclose(terms, far.abs())
+    if wrong.any():
+        at = int(wrong.nonzero()[0])
         return hint(
-            "right for small logits, but at logit 200, target 0 the term is 200, got "
-            f"{terms[-1].item():g}. Exponentials of large numbers overflow: "
-            "use exp(-|x|), which cannot."
+            f"right for small logits, but at logit {far[at].item():g}, target "
+            f"{worst[at].item():g} the term is {far[at].abs().item():g}, got "
+            f"{terms[at].item():g}. Exponentials of large numbers overflow: "
+            "exp(-|x|) cannot."
         )
     (gradient,) = torch.autograd.grad(terms.sum(), far)
-    if not torch.allclose(gradient, torch.tensor([-1.0, -1.0, 1.0, 1.0])):
+    wrong = ~torch.isclose(gradient, far.sign())
+    if wrong.any():
+        at = int(wrong.nonzero()[0])
         return hint(
-            "the values are right, but the gradient at logit 200, target 0 is "
-            f"{gradient[-1].item():g}, not 1."
+            f"the values are right, but at logit {far[at].item():g}, target "
+            f"{worst[at].item():g} the gradient is {far[at].sign().item():g}, got "
+            f"{gradient[at].item():g}. If you use torch.where: both of its branches "
+            "take part in the gradient, so neither may overflow."
         )
     return correct("finite, and with a full gradient, at logits of 200 too.")
 
 
 cliff = NumberCheck(
-    prompt="At which logit does float32 sigmoid first return exactly 1?",
-    answer=24 * math.log(2),
+    prompt="At which logit does float64 sigmoid first return exactly 1?",
+    answer=53 * math.log(2),
     tolerance=0.01,
-    praise="24·ln 2 = 16.6355: one bit of logit for each of float32's 24 bits.",
+    praise="53·ln 2 = 36.737. There e⁻ˣ = 2⁻⁵³, and 1 + e⁻ˣ rounds to 1. "
+    "float32 has 24 bits in place of 53: 16.636.",
     hints=[
-        Hint(16.0, 16.6254, "close: halve the interval a few more times."),
-        Hint(16.6456, 17.4, "close: halve the interval a few more times."),
-        Hint(36.5, 37.0, "that is the cliff of float64. Use torch.float32."),
-        Hint(88.0, 105.0, "that is where exp overflows; look where sigmoid(x) == 1."),
+        Hint(16.5, 16.8, "that is the cliff of float32. Pass dtype=torch.float64."),
+        Hint(36.0, 36.737, "close, and too small: sigmoid is still below 1 there."),
+        Hint(36.737, 37.5, "close, and too large: sigmoid is 1 a little earlier."),
     ],
 )
 
@@ -79,8 +87,8 @@ weight = NumberCheck(
     tolerance=0.05,
     praise="970 negatives for 30 positives: each positive counts 32.33 times.",
     hints=[
-        Hint(33.28, 33.39, "that is total / positives. Divide the negatives instead."),
-        Hint(0.0, 0.04, "that is the other way round: negatives over positives."),
+        Hint(33.28, 33.39, "that is all samples over positives. Count the negatives."),
+        Hint(0.02, 0.04, "that is the other way round: positives over negatives."),
         Hint(0.9, 1.1, "1 changes nothing: it leaves positives 32 times too light."),
     ],
 )

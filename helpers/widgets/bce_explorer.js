@@ -40,94 +40,103 @@ export function mean(numbers) {
   return numbers.reduce((sum, n) => sum + n, 0) / numbers.length;
 }
 
-// Equal steps, and both sides of the cliff at 24·ln 2 so that the jump is upright.
-export function samples(f, y) {
-  const xs = [];
-  for (let x = -60; x <= 60; x += 0.25) {
-    xs.push(x);
-    if (x === 16.5) xs.push(16.6355, 16.6356);
-  }
-  return xs.map((x) => [x, f(x, y)]);
+export function samples(f, y, [low, high], count = 600) {
+  return Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count).map((x) => [x, f(x, y)]);
 }
 
 // --- the page ---
 
 const START = { values: [[0.3992, 0.2232, 0.6435], [0.38, 0.3044, 0.3241]], targets: [[0, 1, 1], [0, 0, 1]], kind: "probabilities" };
 
+const NOTES = {
+  probabilities: "mean over the batch, by BCELoss",
+  logits: "mean over the batch, by BCEWithLogitsLoss",
+  error: "BCELoss raises: all elements of input should be between 0 and 1",
+};
+
 function table(model) {
-  const allowed = (value) => value >= (model.get("kind") === "logits" ? -60 : 0) && value <= (model.get("kind") === "logits" ? 60 : 1);
+  const typeable = (value) => -60 <= value && value <= 60;
+  const usable = (value) => model.get("kind") === "logits" || (0 <= value && value <= 1);
   const replace = (name, i, j, value) =>
     update(model, name, model.get(name).map((row, r) => row.map((old, c) => (r === i && c === j ? value : old))));
   const cell = (i, j) => {
-    const where = `row ${i + 1}, column ${j + 1}`;
-    const input = el("input", { type: "number", step: 0.01, "aria-label": `value, ${where}`,
-      oninput: () => {
-        const typed = parse(input.value);
-        input.setAttribute("aria-invalid", !allowed(typed));
-        if (allowed(typed)) replace("values", i, j, typed);
-      },
-      onblur: () => paint() });
+    const where = `sample ${i + 1}, label ${j + 1}`;
+    const field = numberField(`value, ${where}`, 0.01, typeable, (value) => replace("values", i, j, value));
     const flip = el("button", { type: "button", onclick: () => replace("targets", i, j, 1 - model.get("targets")[i][j]) });
     const term = el("output", {});
-    return { input, flip, term, where, root: el("td", {}, input, flip, term) };
+    return { field, flip, term, where, root: el("td", {}, field.root, flip, term) };
   };
   const cells = [0, 1].map((i) => [0, 1, 2].map((j) => cell(i, j)));
-  const rowMeans = [0, 1].map(() => el("td", { class: "mp-mean" }));
+  const rowMeans = [0, 1].map(() => el("output"));
   const total = el("span", { class: "mp-total mp-correct" });
   const note = el("span", { class: "mp-soft" });
 
   function paint() {
     const [values, targets, kind] = ["values", "targets", "kind"].map((name) => model.get(name));
     const losses = terms(values, targets, kind);
-    cells.forEach((row, i) => row.forEach(({ input, flip, term, where }, j) => {
-      if (document.activeElement !== input) input.value = values[i][j];
-      const usable = allowed(values[i][j]);
-      if (document.activeElement !== input || !usable) input.setAttribute("aria-invalid", !usable);
+    const sound = values.flat().every(usable);
+    cells.forEach((row, i) => row.forEach(({ field, flip, term, where }, j) => {
+      field.set(values[i][j]);
       flip.textContent = targets[i][j] ? "● 1" : "○ 0";
       flip.setAttribute("aria-label", `target, ${where}: ${targets[i][j]}; press to change`);
-      term.textContent = usable ? format(losses[i][j]) : "error";
+      term.textContent = usable(values[i][j]) ? format(losses[i][j]) : "error";
     }));
-    losses.forEach((row, i) => { rowMeans[i].textContent = format(mean(row)); });
-    const usable = values.flat().every(allowed);
-    if (!usable) rowMeans.forEach((node) => { node.textContent = "–"; });
-    total.textContent = usable ? format(mean(losses.map(mean))) : "error";
-    note.textContent = usable ? "mean over the batch" : "BCELoss raises: all elements of input should be between 0 and 1";
+    losses.forEach((row, i) => { rowMeans[i].textContent = sound ? format(mean(row)) : "–"; });
+    total.textContent = sound ? format(mean(losses.map(mean))) : "error";
+    note.textContent = NOTES[sound ? kind : "error"];
   }
-  const root = el("div", {},
-    el("div", { class: "mp-scroll" }, el("table", { class: "bce-table" },
-      el("thead", {}, el("tr", {}, el("th", { scope: "col", colspan: 3 }, "value, target, term"), el("th", { scope: "col" }, "row mean"))),
-      el("tbody", {}, ...cells.map((row, i) => el("tr", {}, ...row.map((c) => c.root), rowMeans[i]))))),
+  const root = el("div", {}, el("table", { class: "bce-table" },
+    el("caption", {}, "Two samples: in each cell a value, its target (press to change) and its cost"),
+    el("tbody", {}, ...cells.map((row, i) => el("tr", {}, ...row.map((c) => c.root), el("td", { class: "mp-mean" }, el("span", {}, `mean of sample ${i + 1}`), rowMeans[i]))))),
     el("p", { class: "mp-row", "aria-live": "polite" }, total, note));
   return { root, paint };
 }
 
+const RANGES = {
+  whole: { x: [-100, 100], xTicks: [-100, -50, 0, 50, 100], start: 16 },
+  cliff: { x: [15, 18], xTicks: [15, 16, 17, 18], start: 15.5 },
+};
+
 function oneLogit(model) {
-  const x = [-60, 60], xTicks = [-60, -30, 0, 30, 60], xLabel = "logit";
-  const loss = plot({ title: "loss", x, y: [0, 105], xTicks, yTicks: [0, 50, 100], xLabel });
-  const gradient = plot({ title: "gradient", x, y: [-1.05, 1.05], xTicks, yTicks: [-1, 0, 1], xLabel });
+  let range = RANGES.whole;
   const target = choice("Target", [[0, "○ 0"], [1, "● 1"]], (value) => update(model, "target", value));
-  const logit = slider("Logit", { min: -60, max: 60, step: 0.01 }, (value) => update(model, "logit", value));
+  const zoom = choice("Range", [["whole", "−100 to 100"], ["cliff", "15 to 18"]], (name) => {
+    range = RANGES[name];
+    zoom.set(name);
+    logit.limit(...range.x);
+    const at = model.get("logit");
+    if (at < range.x[0] || at > range.x[1]) update(model, "logit", range.start);
+    paint();
+  });
+  const logit = slider("Logit", { min: -100, max: 100, step: 0.01 }, (value) => update(model, "logit", value));
+  const charts = el("div", { class: "mp-grid" });
   const numbers = [0, 1, 2, 3].map(() => el("td"));
-  const row = (role, name, cells) => el("tr", {}, el("th", { scope: "row", class: `mp-${role}` },
+  const row = (role, name, cells) => el("tr", {}, el("th", { scope: "row", class: `bce-name mp-${role}` },
     el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }), name), ...cells);
 
   function paint() {
     const [y, at] = [model.get("target"), model.get("logit")];
     target.set(y);
     logit.set(at);
-    const pairs = [[loss, bce_of_sigmoid, bceWithLogits], [gradient, bceGradient, logitsGradient]];
-    for (const [chart, pitfall, correct] of pairs) {
-      chart.draw([{ role: "correct", points: samples(correct, y) }, { role: "pitfall", points: samples(pitfall, y) }]);
+    const { x, xTicks } = range;
+    const losses = { title: "loss", x, xTicks, xLabel: "logit", y: [0, 105], yTicks: [0, 50, 100] };
+    const slopes = { title: "gradient", x, xTicks, xLabel: "logit", y: [-1.05, 1.05], yTicks: [-1, 0, 1] };
+    const curves = [[losses, bce_of_sigmoid, bceWithLogits], [slopes, bceGradient, logitsGradient]];
+    charts.replaceChildren(...curves.map(([axes, pitfall, correct]) => {
+      const chart = plot(x[0] === 15 && axes === losses ? { ...axes, y: [14, 20], yTicks: [14, 16, 18, 20] } : axes);
+      chart.draw([{ role: "correct", points: samples(correct, y, x) }, { role: "pitfall", points: samples(pitfall, y, x) }]);
       chart.mark(at);
-    }
+      return chart.root;
+    }));
     [bce_of_sigmoid(at, y), bceGradient(at, y), bceWithLogits(at, y), logitsGradient(at, y)]
       .forEach((value, i) => { numbers[i].textContent = format(value); });
   }
-  const root = el("div", {}, el("div", { class: "mp-row" }, target.root), logit.root,
+  zoom.set("whole");
+  const root = el("div", {}, el("div", { class: "mp-row" }, target.root, zoom.root), logit.root,
     el("table", { "aria-live": "polite" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "float32"), el("th", { scope: "col" }, "loss"), el("th", { scope: "col" }, "gradient"))),
       el("tbody", {}, row("pitfall", "sigmoid + BCELoss", numbers.slice(0, 2)), row("correct", "BCEWithLogitsLoss", numbers.slice(2)))),
-    el("div", { class: "mp-grid" }, loss.root, gradient.root));
+    charts);
   return { root, paint };
 }
 

@@ -13,7 +13,7 @@ class BceExplorer(BookWidget):
         targets: 2 rows of 3, each 0 or 1.
         kind: what the values are, ``"probabilities"`` or ``"logits"``.
         target: the target of the single logit below, 0 or 1.
-        logit: the single logit, from -60 to 60.
+        logit: the single logit, from -100 to 100.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -48,8 +48,8 @@ class BceExplorer(BookWidget):
 
     @validate("logit")
     def _logit_in_range(self, proposal):
-        if not -60 <= proposal["value"] <= 60:
+        if not -100 <= proposal["value"] <= 100:
             raise TraitError(
-                f"BceExplorer: logit must be from -60 to 60, got {proposal['value']!r}."
+                f"BceExplorer: logit must be from -100 to 100, got {proposal['value']!r}."
             )
         return proposal["value"]

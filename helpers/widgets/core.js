@@ -10,10 +10,11 @@ export function format(value, digits = 4) {
   return (small ? value.toExponential(1) : value.toFixed(digits)).replace(/-/g, "−");
 }
 
-// What a reader typed: a comma or a point, a hyphen or a minus. NaN if not a number.
+// What a reader typed: a comma or a point, a hyphen or a minus, a fraction. NaN if no number.
 export function parse(text) {
-  const plain = text.trim().replace(",", ".").replace("−", "-");
-  return plain === "" ? NaN : Number(plain);
+  const parts = text.trim().replace(/−/g, "-").replace(/,/g, ".").split("/");
+  const numbers = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
+  return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? numbers[0] / numbers[1] : NaN;
 }
 
 export function el(tag, attributes = {}, ...children) {
@@ -62,24 +63,52 @@ export function choice(legend, options, onchange) {
   };
 }
 
+// A number to type, or to step with the arrow keys. What `fits` refuses is marked, kept
+// from the model, and replaced by the last good number when the field is left.
+export function numberField(label, step, fits, onvalue) {
+  let good = NaN;
+  const take = (value) => {
+    const usable = Number.isFinite(value) && fits(value);
+    input.setAttribute("aria-invalid", !usable);
+    if (usable) onvalue(value);
+    return usable;
+  };
+  const input = el("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": label,
+    oninput: () => take(parse(input.value)),
+    onkeydown: (event) => {
+      const direction = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (!direction) return;
+      event.preventDefault();
+      const stepped = Number((good + direction * step).toFixed(6));
+      if (take(stepped)) input.value = stepped;
+    },
+    onblur: () => set(good) });
+  function set(value) {
+    good = value;
+    if (document.activeElement !== input) {
+      input.value = value;
+      input.setAttribute("aria-invalid", !fits(value));
+    }
+  }
+  return { root: input, set };
+}
+
 // A slider with its number: drag, arrow keys, or type.
 export function slider(text, { min, max, step }, oninput) {
+  const limits = { min, max };
   const range = el("input", { type: "range", min, max, step, "aria-label": text,
     oninput: () => oninput(Number(range.value)) });
-  const number = el("input", { type: "number", min, max, step: "any", "aria-label": `${text}, as a number`,
-    onchange: () => {
-      const typed = parse(number.value);
-      oninput(Number.isNaN(typed) ? Number(range.value) : Math.min(max, Math.max(min, typed)));
-    } });
+  const number = numberField(`${text}, as a number`, step, (v) => limits.min <= v && v <= limits.max, oninput);
   return {
-    root: el("div", { class: "mp-row" }, el("span", { "aria-hidden": "true" }, text), range, number),
-    set(value) { range.value = value; number.value = value; },
+    root: el("div", { class: "mp-row" }, el("span", { "aria-hidden": "true" }, text), range, number.root),
+    set(value) { range.value = value; number.set(value); },
+    limit(low, high) { [limits.min, limits.max] = [range.min, range.max] = [low, high]; },
   };
 }
 
 // A line plot: `draw([{role, points}])`, and a dotted vertical line at `mark(x)`.
 export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
-  const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 8];
+  const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 12];
   const px = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
   const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
   const curves = svg("g");

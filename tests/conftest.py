@@ -1,0 +1,72 @@
+"""What several test files share: the repository, the built book, a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+# Stored outputs are the CPU's, and come from this environment's kernel.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+
+
+# The same examples every time, and no limit in seconds: the machine may be busy.
+settings.register_profile("book", derandomize=True, deadline=None)
+settings.load_profile("book")
+
+
+def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
+    """Build the book below a folder as ``make html`` does: warnings are errors."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", source]
+    options = ["--all", "-W", "-n", "--keep-going", "-q", "--path-output", output]
+    return subprocess.run([*command, *options], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory) -> Path:
+    """The folder of the book's pages, built once for all workers."""
+    shared = tmp_path_factory.getbasetemp().parent
+    pages = shared / "book" / "_build" / "html"
+    with FileLock(shared / "book.lock"):
+        if not (shared / "book.done").exists():
+            built = build_book(ROOT, shared / "book")
+            assert built.returncode == 0, built.stdout + built.stderr
+            (shared / "book.done").touch()
+    return pages
+
+
+@pytest.fixture(scope="session")
+def address(book) -> str:
+    """Where the built book is served, with a slash at the end."""
+    import serve
+
+    with serve.server(book) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser; without one the tests that need it fail and say how to get it."""
+    import browser
+
+    executable = browser.find()
+    assert executable, browser.HELP
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable)
+        yield chromium
+        chromium.close()

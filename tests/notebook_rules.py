@@ -1,0 +1,459 @@
+"""The rules of a chapter. Each takes a notebook and returns what breaks it, naming the cell.
+
+A rule is any function of this module whose name begins with ``rule_``; its docstring
+says what it asks for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import re
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[1]
+VIEW_MIME = "application/vnd.jupyter.widget-view+json"
+STATE_MIME_PREFIX = "application/vnd.measured-pytorch"
+WIDGETS_MIME = "application/vnd.jupyter.widget-state+json"
+KNOWN_MIMES = {
+    "text/plain",
+    "text/html",
+    "image/png",
+    VIEW_MIME,
+    "application/vnd.measured-pytorch.widget+json",
+}
+VERDICTS = {"holds", "holds, with a caveat", "outdated", "wrong"}
+OPENING = ["The short answer", "See it"]
+CLOSING = ["Traps", "Exercises", "What the notes said", "Takeaways"]
+INVITATION = "run this cell to interact"
+
+
+@dataclass
+class Chapter:
+    """A notebook with what the rules ask of it again and again."""
+
+    path: Path
+    notebook: NotebookNode
+
+    @classmethod
+    def read(cls, path: Path) -> Chapter:
+        return cls(path, nbformat.read(path, as_version=4))
+
+    @property
+    def cells(self) -> list[tuple[int, NotebookNode]]:
+        """All cells with their number, from 1."""
+        return list(enumerate(self.notebook.cells, 1))
+
+    @property
+    def code(self) -> list[tuple[int, NotebookNode]]:
+        return [(n, cell) for n, cell in self.cells if cell.cell_type == "code"]
+
+    @property
+    def prose(self) -> list[tuple[int, NotebookNode]]:
+        return [(n, cell) for n, cell in self.cells if cell.cell_type == "markdown"]
+
+    def tagged(self, tag: str) -> list[tuple[int, NotebookNode]]:
+        return [(n, c) for n, c in self.code if tag in c.metadata.get("tags", [])]
+
+    @property
+    def headings(self) -> list[str]:
+        """The second-level headings."""
+        lines = (line for _, cell in self.prose for line in cell.source.splitlines())
+        return [line[3:] for line in lines if line.startswith("## ")]
+
+    @property
+    def models(self) -> dict:
+        stored = self.notebook.metadata.get("widgets", {}).get(WIDGETS_MIME, {})
+        return stored.get("state", {})
+
+
+def notebooks() -> list[Path]:
+    """The notebooks in the order of _toc.yml."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    files = [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    return [ROOT / f"{f}.ipynb" for f in files if f.startswith("notebooks/")]
+
+
+def problems(chapter: Chapter) -> list[str]:
+    """Return every breach of every rule."""
+    rules = [f for name, f in sorted(globals().items()) if name.startswith("rule_")]
+    return [problem for rule in rules for problem in rule(chapter)]
+
+
+# --- what nbval does not see ---------------------------------------------------------
+
+
+def rule_executed(chapter: Chapter) -> Iterator[str]:
+    """Every code cell ran, once, from top to bottom."""
+    for count, (n, cell) in enumerate(chapter.code, 1):
+        if cell.execution_count != count:
+            yield f"cell {n}: execution count {cell.execution_count}, not {count}"
+
+
+def rule_no_semicolon(chapter: Chapter) -> Iterator[str]:
+    """No cell ends in a semicolon: nbval would not compare it."""
+    for n, cell in chapter.code:
+        if cell.source.rstrip().endswith(";"):
+            yield f"cell {n}: ends in ';'"
+
+
+def rule_outputs_are_compared(chapter: Chapter) -> Iterator[str]:
+    """Only a timing is left out of the comparison."""
+    for n, cell in chapter.code:
+        tags = set(cell.metadata.get("tags", []))
+        skipping = {t for t in tags if t.startswith("nbval-")} - {"nbval-ignore-output"}
+        if skipping or cell.source.upper().find("NBVAL") >= 0:
+            yield f"cell {n}: switches nbval off"
+        if "nbval-ignore-output" in tags and "timing" not in tags:
+            yield f"cell {n}: nbval-ignore-output without the tag 'timing'"
+
+
+def rule_errors_are_meant(chapter: Chapter) -> Iterator[str]:
+    """A cell tagged raises-exception stores one error, told in one line."""
+    for n, cell in chapter.code:
+        errors = [o for o in cell.outputs if o.output_type == "error"]
+        if len(errors) != ("raises-exception" in cell.metadata.get("tags", [])):
+            yield f"cell {n}: {len(errors)} errors stored; is its tag right?"
+        for error in errors:
+            if error.traceback != [f"{error.ename}: {error.evalue}"]:
+                yield f"cell {n}: traceback differs from '{error.ename}: {error.evalue}'"
+
+
+def rule_pictures_are_whole(chapter: Chapter) -> Iterator[str]:
+    """Every PNG decodes, checksums included."""
+    from PIL import Image
+
+    for n, output in _outputs(chapter):
+        picture = output.get("data", {}).get("image/png")
+        try:
+            if picture:
+                data = base64.b64decode(picture, validate=True)
+                Image.open(io.BytesIO(data)).verify()
+        except (OSError, SyntaxError, binascii.Error) as error:
+            yield f"cell {n}: damaged PNG: {error}"
+
+
+def rule_alt_text(chapter: Chapter) -> Iterator[str]:
+    """Every figure has alt text, the same where JupyterLab and the book look for it."""
+    for n, cell in chapter.code:
+        pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        if len(pictures) > 1:
+            yield f"cell {n}: {len(pictures)} figures; alt text is kept for one a cell"
+        for output in pictures:
+            alt = output.metadata.get("image/png", {}).get("alt", "")
+            in_book = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+            told = output.data.get("text/plain", "").splitlines()[:1]
+            if len(alt) < 20 or alt != in_book or [alt] != told:
+                yield f"cell {n}: figure without alt text, or three that differ"
+
+
+def rule_widgets_are_stored(chapter: Chapter) -> Iterator[str]:
+    """Every widget has its view and its state, with today's code and the state it showed."""
+    from helpers import widgets
+    from helpers.widgets.base import STATE_MIME, state_digest
+
+    for n, output in _outputs(chapter):
+        data = output.get("data", {})
+        if STATE_MIME not in data and VIEW_MIME not in data:
+            if INVITATION in data.get("text/plain", ""):
+                yield f"cell {n}: the widget's view is gone"
+            continue
+        model = chapter.models.get(data.get(VIEW_MIME, {}).get("model_id"))
+        if not model:
+            yield f"cell {n}: the widget's view or its stored state is gone"
+            continue
+        state = model["state"]
+        fresh = getattr(widgets, data[STATE_MIME]["widget"])()
+        for part in ("_esm", "_css", "_height_px"):
+            if state[part] != getattr(fresh, part):
+                yield f"cell {n}: stored {part} is not today's. Run `make run`."
+        if data[STATE_MIME]["state"] != state_digest(state):
+            yield f"cell {n}: the stored widget state is not the one that was shown"
+
+
+def rule_only_shown_models(chapter: Chapter) -> Iterator[str]:
+    """The stored state holds what the views need, and no more."""
+    shown = json.dumps(chapter.notebook.cells)
+    for model_id, model in chapter.models.items():
+        inside = json.dumps([m for k, m in chapter.models.items() if k != model_id])
+        if model_id not in shown and f"IPY_MODEL_{model_id}" not in inside:
+            yield f"widget state: {model['model_name']} {model_id} belongs to no view"
+
+
+def rule_repeatable_text(chapter: Chapter) -> Iterator[str]:
+    """No output holds an address in memory, or a path of the machine that ran it."""
+    machine = re.compile(r"0x[0-9a-f]{6,}|(?<![\w:/])/(home|root|tmp|work|Users)/")
+    for n, output in _outputs(chapter):
+        found = machine.search(_text(output))
+        if found:
+            yield f"cell {n}: output holds {found[0]!r}"
+        unknown = set(output.get("data", {})) - KNOWN_MIMES
+        if unknown:
+            yield f"cell {n}: the book cannot show {sorted(unknown)}"
+
+
+# --- anatomy -------------------------------------------------------------------------
+
+
+def rule_opening(chapter: Chapter) -> Iterator[str]:
+    """H1 and times, the lead of at most 60 words, then the set-up cell."""
+    first, lead = (cell.source for cell in chapter.notebook.cells[:2])
+    if not re.fullmatch(
+        r"# .+\n\n\*\d+ minutes to read · \d+ minutes of exercises\*", first
+    ):
+        yield "cell 1: not '# title' and '*N minutes to read · N minutes of exercises*'"
+    words = len(lead.split())
+    if words > 60:
+        yield f"cell 2: the lead has {words} words, more than 60"
+    set_up = chapter.notebook.cells[2]
+    if set_up.source != set_up_code():
+        yield "cell 3: not the set-up cell of CONTRIBUTING.md"
+    if not {"set-up", "hide-cell"} <= set(set_up.metadata.get("tags", [])):
+        yield "cell 3: the set-up cell is not tagged set-up and hide-cell"
+
+
+def set_up_code() -> str:
+    """Return the set-up cell, with the address and branch of _config.yml."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    place = "{url}@{branch}".format(**config["repository"])
+    return f"""# @title Set-up: the book's helpers, a seed, the figure style
+try:
+    from helpers import start
+except ImportError:  # one notebook opened alone, as in Colab
+    !pip install -q "git+{place}"
+    from helpers import start
+start(seed=0)"""
+
+
+def rule_sections(chapter: Chapter) -> Iterator[str]:
+    """The short answer, see it, two to four questions, then the closing sections."""
+    headings = chapter.headings
+    if headings[:2] != OPENING or headings[-4:] != CLOSING:
+        yield f"sections: must begin {OPENING} and end {CLOSING}, are {headings}"
+    questions = headings[2:-4]
+    if not 2 <= len(questions) <= 4 or not all(q.endswith("?") for q in questions):
+        yield f"sections: between them 2 to 4 questions, are {questions}"
+
+
+def rule_short_answer(chapter: Chapter) -> Iterator[str]:
+    """One cell tagged wrong, and the one tagged right straight after it."""
+    pairs = [(n, "wrong") for n, _ in chapter.tagged("wrong")]
+    pairs += [(n, "right") for n, _ in chapter.tagged("right")]
+    if [tag for _, tag in pairs] != ["wrong", "right"] or pairs[1][0] != pairs[0][
+        0
+    ] + 1:
+        yield f"the short answer: cells {pairs}, not one wrong and then one right"
+
+
+def rule_hero(chapter: Chapter) -> Iterator[str]:
+    """One cell tagged widget shows one, 'Predict first' above it, the answers below."""
+    heroes = chapter.tagged("widget")
+    if len(heroes) != 1:
+        yield f"see it: {len(heroes)} cells tagged widget, not 1"
+        return
+    n, cell = heroes[0]
+    if not any(VIEW_MIME in output.get("data", {}) for output in cell.outputs):
+        yield f"cell {n}: shows no widget"
+    before, after = (chapter.notebook.cells[i].source for i in (n - 2, n))
+    if "Predict first" not in before:
+        yield f"cell {n - 1}: no 'Predict first' above the widget"
+    if "What you saw" not in after:
+        yield f"cell {n + 1}: no 'What you saw' below the widget"
+
+
+def rule_exercises(chapter: Chapter) -> Iterator[str]:
+    """Two or three stubs that answer 'not yet', each with a solution that is correct."""
+    stubs = chapter.tagged("exercise")
+    if not 2 <= len(stubs) <= 3:
+        yield f"exercises: {len(stubs)}, not 2 or 3"
+    for n, stub in stubs:
+        solution = chapter.notebook.cells[n] if n < len(chapter.notebook.cells) else {}
+        tags = set(solution.get("metadata", {}).get("tags", []))
+        if not {"solution", "hide-cell"} <= tags:
+            yield f"cell {n + 1}: not the solution of cell {n}, tagged solution, hide-cell"
+            continue
+        if "○ Not yet" not in "".join(map(_text, stub.outputs)):
+            yield f"cell {n}: the stub does not answer 'not yet'"
+        if "✓ Correct" not in "".join(map(_text, solution.outputs)):
+            yield f"cell {n + 1}: the solution is not correct"
+        if not solution.source.startswith("# @title Solution\n"):
+            yield f"cell {n + 1}: does not begin '# @title Solution'"
+
+
+def rule_verdicts(chapter: Chapter) -> Iterator[str]:
+    """Each claim of the notes has one of four verdicts, and evidence."""
+    section = _section(chapter, "What the notes said")
+    rows = [
+        line.strip("| ").split(" | ") for line in section.splitlines() if "|" in line
+    ]
+    if [cell.strip() for cell in rows[0]] != ["Claim", "Verdict", "Evidence"]:
+        yield f"what the notes said: columns are {rows[0]}"
+    for row in rows[2:]:
+        if len(row) != 3 or row[1].strip("* ") not in VERDICTS or len(row[2]) < 20:
+            yield f"what the notes said: {row} is not claim, verdict, evidence"
+
+
+def rule_closing(chapter: Chapter) -> Iterator[str]:
+    """Three takeaways, then sources, then a link to the next notebook of _toc.yml."""
+    section = _section(chapter, "Takeaways")
+    if len(re.findall(r"^- ", section, re.M)) != 3:
+        yield "takeaways: not three bullets"
+    order = notebooks()
+    at = order.index(chapter.path) if chapter.path in order else len(order)
+    goal = order[at + 1].name if at + 1 < len(order) else "../book/index.md"
+    if "**Sources.**" not in section or not re.search(
+        rf"^\*\*Next\.\*\* \[[^]]+\]\({re.escape(goal)}\)$", section, re.M
+    ):
+        yield f"takeaways: must end with **Sources.** and **Next.** [title]({goal})"
+
+
+# --- rhythm --------------------------------------------------------------------------
+
+
+def rule_sizes(chapter: Chapter) -> Iterator[str]:
+    """12 to 30 code cells, median 6 lines or less, none over 20; 25 to 70 words each."""
+    lines = {n: _lines(cell.source) for n, cell in chapter.code}
+    if not 12 <= len(lines) <= 30:
+        yield f"{len(lines)} code cells, not 12 to 30"
+    if statistics.median(lines.values()) > 6:
+        yield f"code cells have {statistics.median(lines.values())} lines in the median"
+    for n, count in lines.items():
+        if count > 20:
+            yield f"cell {n}: {count} lines of code, more than 20"
+    words = sum(len(_plain(cell.source).split()) for _, cell in chapter.prose)
+    if not 25 <= words / len(lines) <= 70:
+        yield f"{words / len(lines):.0f} words of prose for each code cell, not 25 to 70"
+
+
+def rule_plain_markdown(chapter: Chapter) -> Iterator[str]:
+    """CommonMark, tables, math, <details> and images: what every reader's tool shows."""
+    foreign = re.compile(
+        r"^\s*:::|^```\{|(?<!\w)\{[a-z-]+\}`|^> \[!|<(?!/?(details|summary)\b)[a-z/]",
+        re.M,
+    )
+    for n, cell in chapter.prose:
+        found = foreign.search(re.sub(r"`[^`]*`", "", cell.source))
+        if found:
+            yield f"cell {n}: {found[0]!r} is not shown well everywhere"
+
+
+def rule_links(chapter: Chapter) -> Iterator[str]:
+    """Links lead to a file and heading that exist; each term is linked once."""
+    seen = set()
+    for n, cell in chapter.prose:
+        for target in re.findall(r"\]\(([^)\s]+)\)", cell.source):
+            if target.startswith("https://"):
+                continue
+            name, _, anchor = target.partition("#")
+            path = (chapter.path.parent / name) if name else chapter.path
+            if ":" in target or not path.exists():
+                yield f"cell {n}: link to {target}, which does not exist"
+            elif anchor and anchor not in anchors(path):
+                yield f"cell {n}: {path.name} has no heading #{anchor}"
+            if "glossary.md" in name and target in seen:
+                yield f"cell {n}: {target} is linked a second time"
+            seen.add(target)
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's or notebook's headings, as GitHub makes them."""
+    if path.suffix == ".ipynb":
+        text = "\n".join(cell.source for _, cell in Chapter.read(path).prose)
+    else:
+        text = path.read_text(encoding="utf-8")
+    titles = re.findall(r"^#{1,3} (.+)$", text, re.M)
+    return {
+        re.sub(r"[^\w\- ]", "", t.lower()).strip().replace(" ", "-") for t in titles
+    }
+
+
+# --- prose numbers -------------------------------------------------------------------
+
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def rule_prose_numbers(chapter: Chapter) -> Iterator[str]:
+    """A decimal, a percentage or a count of three digits in prose comes from a cell."""
+    produced = set()
+    for n, cell in chapter.code:
+        if n > 3:  # not the address in the set-up cell
+            produced |= _numbers(cell.source)
+    for _, output in _outputs(chapter):
+        produced |= _numbers(_text(output))
+    for n, cell in chapter.prose:
+        if n == 1:
+            continue  # the title and the minutes
+        # "Sources" cites sections and years of other people's work.
+        source = cell.source.partition("**Sources.**")[0]
+        for text, value in _prose_numbers(source):
+            if not _produced(text, value, produced):
+                yield f"cell {n}: {text} is printed by no cell"
+
+
+def _prose_numbers(source: str) -> Iterator[tuple[str, float]]:
+    text = re.sub(r"```.*?```|`[^`]*`|“[^”]*”|\]\([^)]*\)", " ", source, flags=re.S)
+    # A year in brackets after a name is a citation.
+    text = re.sub(r"\((19|20)\d\d\)", " ", text)
+    for match in NUMBER.finditer(text):
+        digits = match[0].rstrip(",").replace(",", "")
+        percent = (
+            text[match.end() : match.end() + 9].lstrip().startswith(("%", "per cent"))
+        )
+        if "." in digits or "e" in digits or percent or len(digits) >= 3:
+            yield match[0].rstrip(","), float(digits)
+
+
+def _produced(text: str, value: float, produced: set[float]) -> bool:
+    """Whether a cell prints the number, or one that rounds to it as written."""
+    decimals = len(text.partition(".")[2]) if "e" not in text else 12
+    return any(
+        abs(round(number, decimals) - value) < 1e-12 * max(1.0, value)
+        for number in produced
+    )
+
+
+def _numbers(text: str) -> set[float]:
+    return {float(m[0].rstrip(",").replace(",", "")) for m in NUMBER.finditer(text)}
+
+
+# --- reading -------------------------------------------------------------------------
+
+
+def _outputs(chapter: Chapter) -> Iterator[tuple[int, NotebookNode]]:
+    for n, cell in chapter.code:
+        for output in cell.outputs:
+            yield n, output
+
+
+def _text(output: NotebookNode) -> str:
+    """Return what a reader reads of an output."""
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type == "error":
+        return f"{output.ename}: {output.evalue}"
+    return output.data.get("text/html", "") + output.data.get("text/plain", "")
+
+
+def _section(chapter: Chapter, heading: str) -> str:
+    """Return the text under a second-level heading."""
+    text = "\n\n".join(cell.source for _, cell in chapter.prose)
+    return text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def _lines(source: str) -> int:
+    return sum(1 for line in source.splitlines() if line.strip())
+
+
+def _plain(source: str) -> str:
+    """Return prose without code, link targets, table rules and markup."""
+    source = re.sub(r"\]\([^)]*\)|<[^>]+>|^\|[-| ]+\|$", " ", source, flags=re.M)
+    return re.sub(r"[*`#>|\[\]]", " ", source)

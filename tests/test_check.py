@@ -1,0 +1,140 @@
+"""The checks: not yet, a hint, correct; and none that always passes."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.check import bce_and_logits as bce
+from helpers.check.core import Hint, NumberCheck, checks_function, correct
+
+HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(finite)
+def test_number_is_correct_exactly_within_its_tolerance(value):
+    assert (HALF(value).state == "correct") == (abs(value - 0.5) <= 0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2, "✗ Hint: that is twice one."),
+        (3, "✗ Hint: 3 is too large."),
+        (-1, "✗ Hint: -1 is too small."),
+        (math.nan, "✗ Hint: pass a finite number, got nan."),
+        ("a", "✗ Hint: pass one number, got str."),
+        ([1, 2], "✗ Hint: pass one number, got list."),
+        (torch.zeros(2), "✗ Hint: pass one number, got Tensor."),
+        (torch.tensor(0.5), "✓ Correct: yes."),
+        ("0.5", "✓ Correct: yes."),
+    ],
+)
+def test_number_says_what_is_wrong(value, text):
+    assert repr(HALF(value)) == text
+
+
+@pytest.mark.parametrize("dots", [..., None])
+def test_untried_number_becomes_a_box_with_the_same_question(dots):
+    box = HALF(dots)
+    assert (box.prompt, box.answer, box.tolerance) == ("Half?", 0.5, 0.01)
+    assert repr(box).startswith("○ Not yet")
+
+
+@checks_function(lambda fn: fn(1))
+def twice(fn):
+    return correct("yes.") if fn(3) == 6 else correct("never.")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (
+            lambda x: None,
+            "○ Not yet: <lambda> returned None. Write its body, then rerun.",
+        ),
+        (
+            lambda x: 1 / 0,
+            "✗ Hint: <lambda> raised ZeroDivisionError: division by zero",
+        ),
+        (
+            3,
+            "✗ Hint: pass the function itself, got int. Write check.twice(your_function)",
+        ),
+        (lambda: 1, "✗ Hint: <lambda> raised TypeError"),
+        (lambda x: 2 * x, "✓ Correct: yes."),
+    ],
+)
+def test_function_check_answers_whatever_it_is_given(attempt, text):
+    assert repr(twice(attempt)).startswith(text)
+
+
+def stable(x, y):
+    return x.clamp(min=0) - x * y + torch.log1p(torch.exp(-x.abs()))
+
+
+STABLE_BCE = [
+    (stable, "✓ Correct"),
+    (lambda x, y: F.softplus(x) - x * y, "✓ Correct"),
+    (
+        lambda x, y: stable(x, y).mean(),
+        r"✗ Hint: return one term per element: shape (6,)",
+    ),
+    (lambda x, y: stable(x, 1 - y), "✗ Hint: at logit -3, target 0 the term is 0.0486"),
+    (
+        lambda x, y: x - x * y + torch.log1p(torch.exp(-x)),
+        "✗ Hint: right for small logits, but at logit -200, target 1 the term is 200, got inf",
+    ),
+    (
+        lambda x, y: torch.where(x > 20, x, torch.log1p(torch.exp(x))) - x * y,
+        "✗ Hint: the values are right, but at logit 200, target 0 the gradient is 1, got nan",
+    ),
+    (lambda x, y: torch.log1p(torch.exp(x)) - x * y, "✗ Hint: right for small logits"),
+    (
+        lambda x, y: F.binary_cross_entropy(x.sigmoid(), y, reduction="none"),
+        "✗ Hint: right",
+    ),
+    (lambda x, y: stable(x, y).detach(), "✗ Hint: stable_bce raised"),
+    (lambda x, y: stable(x.detach(), y) + 0 * x, "✗ Hint: the values are right, but"),
+    (lambda x, y: stable(x, y).tolist(), "✗ Hint: return a tensor, got list"),
+]
+
+
+@pytest.mark.parametrize(("attempt", "text"), STABLE_BCE)
+def test_stable_bce_tells_right_from_wrong(attempt, text):
+    attempt.__name__ = "stable_bce"
+    assert repr(bce.stable_bce(attempt)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (36.7368, "✓ Correct"),
+        (36.74, "✓ Correct"),
+        (36.5, "✗ Hint: close, and too small"),
+        (36.8, "✗ Hint: close, and too large"),
+        (16.64, "✗ Hint: that is the cliff of float32"),
+        (0, "✗ Hint: 0 is too small"),
+    ],
+)
+def test_cliff_tells_right_from_wrong(value, text):
+    assert repr(bce.cliff(value)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (970 / 30, "✓ Correct"),
+        (33.33, "✗ Hint: that is all samples over positives"),
+        (0, "✗ Hint: 0 is too small"),
+        (30 / 970, "✗ Hint: that is the other way round"),
+        (1, "✗ Hint: 1 changes nothing"),
+        (100, "✗ Hint: 100 is too large"),
+    ],
+)
+def test_weight_tells_right_from_wrong(value, text):
+    assert repr(bce.weight(value)).startswith(text)

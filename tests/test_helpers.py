@@ -1,0 +1,144 @@
+"""start, data, plots: what a chapter's first cells use."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+
+from helpers import data, plots, start
+
+
+def test_import_loads_no_heavy_package():
+    code = (
+        "import sys, helpers, helpers.style, helpers.plots; "
+        "print([m for m in ('torch', 'torchvision', 'sklearn', 'matplotlib', 'thop', "
+        "'anywidget') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_start_seeds_pytorch():
+    start(seed=3)
+    first = torch.rand(3)
+    start(seed=3)
+    assert torch.equal(torch.rand(3), first)
+
+
+def test_start_takes_the_path_out_of_warnings(monkeypatch, capsys):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    start(seed=0)
+    assert warnings.formatwarning("be careful", UserWarning, "/a/path.py", 3) == (
+        "UserWarning: be careful\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        ("0", TypeError, "seed must be an integer, got '0'. Try seed=0"),
+        (1.5, TypeError, "got 1.5"),
+        (True, TypeError, "got True"),
+        (-1, ValueError, "0 or more, got -1. Try seed=0"),
+    ],
+)
+def test_start_names_a_bad_seed(seed, error, message):
+    with pytest.raises(error, match=f"start: .*{message}"):
+        start(seed)
+
+
+def test_breast_cancer_holds_every_sample_once():
+    split = data.breast_cancer(seed=1, standardize=False, dtype=torch.float64)
+    features, targets = load_breast_cancer(return_X_y=True)
+    ours = torch.cat([split.x_train, split.x_test]).numpy()
+    assert np.array_equal(np.sort(ours, axis=0), np.sort(features, axis=0))
+    assert torch.cat([split.y_train, split.y_test]).sum() == targets.sum()
+
+
+def test_breast_cancer_standardises_with_the_training_set():
+    raw = data.breast_cancer(seed=2, standardize=False, dtype=torch.float64)
+    split = data.breast_cancer(seed=2, dtype=torch.float64)
+    mean, std = raw.x_train.mean(dim=0), raw.x_train.std(dim=0)
+    torch.testing.assert_close(split.x_test, (raw.x_test - mean) / std)
+    torch.testing.assert_close(split.x_train.std(dim=0), torch.ones(30).double())
+
+
+def test_breast_cancer_split_depends_on_the_seed_alone():
+    first, again, other = (data.breast_cancer(seed=s) for s in (0, 0, 1))
+    assert torch.equal(first.x_test, again.x_test)
+    assert not torch.equal(first.x_test, other.x_test)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, "float32", None])
+def test_breast_cancer_names_a_bad_dtype(dtype):
+    with pytest.raises(
+        TypeError, match=rf"dtype must be .*got {dtype}. Try torch.float32"
+    ):
+        data.breast_cancer(dtype=dtype)
+
+
+def test_panels_are_titled_left_to_right():
+    _, axes = plots.panels(["a", "b", "c"])
+    assert [ax.get_title(loc="left") for ax in axes] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("titles", "error", "message"),
+    [
+        ("loss", TypeError, r"list of strings, got the string 'loss'. Write panels"),
+        ([], ValueError, "1 to 4 strings, got 0"),
+        (["a"] * 5, ValueError, "1 to 4 strings, got 5"),
+    ],
+)
+def test_panels_names_bad_titles(titles, error, message):
+    with pytest.raises(error, match=message):
+        plots.panels(titles)
+
+
+def test_line_has_the_role_s_colour_and_style():
+    from helpers.style import color
+
+    _, (ax,) = plots.panels(["loss"])
+    plots.line(ax, torch.arange(3), torch.rand(3), "bad", "pitfall")
+    assert ax.lines[0].get_color() == color("pitfall")
+    assert ax.lines[0].get_linestyle() == "--"
+
+
+def test_line_names_bad_arguments():
+    _, (ax,) = plots.panels(["loss"])
+    with pytest.raises(ValueError, match="role must be one of correct, .*got 'good'"):
+        plots.line(ax, [1], [1], "x", "good")
+    with pytest.raises(ValueError, match="equally long, got 2 and 1 numbers"):
+        plots.line(ax, [1, 2], [1], "x")
+
+
+def test_describe_notices_a_changed_curve():
+    texts = []
+    for last in (0.2, 0.3):
+        figure, (ax,) = plots.panels(["loss"])
+        plots.line(ax, [0, 1], [0.7, last], "training")
+        texts.append(plots.describe(figure))
+    assert texts[0] != texts[1]
+
+
+def test_show_displays_picture_alt_text_and_numbers(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
+    figure, (ax,) = plots.panels(["loss"])
+    plots.line(ax, [0, 1], [0.7, 0.2], "training")
+    plots.show(figure, alt="The training loss falls from 0.7 to 0.2.")
+    ((bundle,), options) = shown[0]
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"].splitlines()[1].startswith("loss | training: 2 points")
+    assert options["metadata"]["image/png"]["alt"] == (
+        "The training loss falls from 0.7 to 0.2."
+    )
+
+
+def test_show_asks_for_alt_text():
+    figure, _ = plots.panels(["loss"])
+    with pytest.raises(ValueError, match="alt must say in a sentence .*got 'loss'"):
+        plots.show(figure, alt="loss")

@@ -1,0 +1,178 @@
+"""The small tools: address, browser, server, vendored files, constraints."""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import browser
+import lock
+import pytest
+import serve
+import set_address
+import vendor_mathjax
+from conftest import ROOT
+
+NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds it
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The product's files in a repository of their own."""
+    for path in set_address.files(ROOT):
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def places(root, address):
+    """How often an address stands in each file."""
+    counts = {p: p.read_text("utf-8").count(address) for p in set_address.files(root)}
+    return {path.relative_to(root): count for path, count in counts.items() if count}
+
+
+def test_new_address_replaces_every_old_one(copy):
+    old = set_address.current(copy)
+    before = places(copy, old)
+    changed = set_address.set_address(copy, NEW)
+    assert places(copy, old) == {}
+    assert places(copy, NEW) == before
+    assert sorted(path.relative_to(copy) for path in changed) == sorted(before)
+    assert set_address.current(copy) == NEW
+
+
+def test_new_address_reaches_all_kinds_of_places(copy):
+    names = {str(path) for path in places(copy, set_address.current(copy))}
+    assert {"_config.yml", "pyproject.toml", "README.md"} <= names
+    assert {
+        f"notebooks/{p.name}" for p in (ROOT / "notebooks").glob("*.ipynb")
+    } <= names
+
+
+def test_there_and_back_changes_no_byte(copy):
+    before = {p: p.read_bytes() for p in set_address.files(copy)}
+    old = set_address.current(copy)
+    set_address.set_address(copy, NEW)
+    set_address.set_address(copy, old)
+    assert {p: p.read_bytes() for p in set_address.files(copy)} == before
+
+
+def test_longer_address_that_begins_alike_is_left_alone(copy):
+    old = set_address.current(copy)
+    (copy / "other.md").write_text(f"{old}-fork and {old}.")
+    set_address.set_address(copy, NEW)
+    assert (copy / "other.md").read_text() == f"{old}-fork and {NEW}."
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "github.com/a/b", "http://github.com/a/b", NEW + "/", NEW + ".git", "a b"],
+)
+def test_bad_address_is_named_and_changes_nothing(copy, address):
+    before = {p: p.read_bytes() for p in set_address.files(copy)}
+    with pytest.raises(
+        ValueError, match=rf"new must look like .*got {re.escape(repr(address))}"
+    ):
+        set_address.set_address(copy, address)
+    assert {p: p.read_bytes() for p in set_address.files(copy)} == before
+
+
+def test_address_is_one_that_nobody_can_register_or_a_real_one():
+    """GitHub allows no underscore in an owner's name."""
+    assert re.fullmatch(
+        r"https://github\.com/[\w-]+/[\w.-]+", set_address.current(ROOT)
+    )
+
+
+def test_no_other_address_of_the_book_is_left():
+    """Whatever ends in the repository's name is the repository's address."""
+    address = set_address.current(ROOT)
+    name = address.rsplit("/", 1)[1]
+    for path in set_address.files(ROOT):
+        if path.parent.name != "tests":
+            found = re.findall(rf"https://[\w./-]*/{name}\b", path.read_text("utf-8"))
+            assert set(found) <= {address}, path
+
+
+def test_system_browser_comes_before_playwrights(monkeypatch, tmp_path):
+    real = tmp_path / "google-chrome"
+    real.touch()
+    monkeypatch.setattr(browser.shutil, "which", {"google-chrome": str(real)}.get)
+    monkeypatch.setattr(browser, "PLACES", ())
+    assert browser.find() == str(real)
+
+
+def test_no_browser_at_all_fails_and_says_how_to_get_one(monkeypatch, capsys):
+    monkeypatch.setattr(browser, "find", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["browser.py"])
+    assert browser.main() == 1
+    assert "apt-get install chromium" in capsys.readouterr().err
+
+
+def test_failed_download_is_reported_and_the_next_way_tried(monkeypatch, capsys):
+    tried = []
+
+    def fail(command, **_):
+        tried.append(command[0])
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(browser, "find", lambda: None)
+    monkeypatch.setattr(browser.subprocess, "run", fail)
+    monkeypatch.setattr(browser.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(browser.os, "geteuid", lambda: 0)
+    browser.install()
+    assert tried == [sys.executable, "apt-get"]
+    assert capsys.readouterr().err.count("That did not work") == 2
+
+
+def test_server_serves_a_folder_on_this_machine_only(tmp_path):
+    (tmp_path / "index.html").write_text("hello")
+    with serve.server(tmp_path) as server, serve.server(tmp_path) as second:
+        assert server.server_address[0] == "127.0.0.1"
+        assert server.server_port != second.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        assert urllib.request.urlopen(address).read() == b"hello"
+        server.shutdown()
+
+
+def test_server_says_what_to_do_without_a_book(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no index.html in .* Run `make html`"):
+        serve.server(tmp_path)
+
+
+def test_vendored_mathjax_is_as_recorded():
+    folder = vendor_mathjax.FOLDER
+    assert (folder / "SHA256SUMS").read_text() == vendor_mathjax.checksums(folder)
+    assert (folder / "VERSION").read_text() == f"mathjax {vendor_mathjax.VERSION}\n"
+    assert "Apache License" in (folder / "LICENSE").read_text()
+
+
+def test_requirements_are_pinned_once():
+    """Each direct dependency is among the constraints, with the same version."""
+    pins = dict(
+        line.split("==") for line in lock.PATH.read_text().splitlines() if "==" in line
+    )
+    names = {
+        re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()
+    }
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        required = re.match(r"([\w.-]+)(?:==(\S+))?\s+# .+", line)
+        if required:
+            name = re.sub(r"[-_.]+", "-", required[1]).lower()
+            assert name in names
+            assert required[2] in (None, names[name])
+
+
+def test_constraints_are_this_environment():
+    assert lock.constraints() == lock.PATH.read_text()
+
+
+def test_every_make_target_is_explained():
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"\.PHONY: (.*)", text)[1].split()) - {"browser"}
+    assert set(re.findall(r"^([a-z]+):.*## ", text, re.M)) == targets

@@ -1,0 +1,101 @@
+"""Measure what the book promises: import, build, notebooks, page load. Prints, asserts nothing."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))
+import browser
+import run
+import serve
+
+ROOT = Path(__file__).parents[1]
+
+
+def seconds(task) -> float:
+    start = time.perf_counter()
+    task()
+    return time.perf_counter() - start
+
+
+def import_ms(statement: str) -> float:
+    """Median time of an import statement in five fresh interpreters, torch loaded before."""
+    code = (
+        "import torch, time; t = time.perf_counter(); "
+        f"{statement}; print((time.perf_counter() - t) * 1e3)"
+    )
+    times = [
+        float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)
+    ]
+    return statistics.median(times)
+
+
+def build(output: str) -> None:
+    subprocess.run(
+        [
+            *(Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--all"),
+            *("-q", "-W", "-n", "--path-output", output),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def load(chromium: Browser, address: str) -> tuple[float, float]:
+    """Return a page's first-load weight in MB (gzip) and the ms until its widgets are ready."""
+    page = chromium.new_page()
+    bodies: dict[str, bytes] = {}
+    page.on("response", lambda r: bodies.update({r.url: r.body()}))
+    start = time.perf_counter()
+    page.goto(address)
+    page.wait_for_function(
+        "[...document.querySelectorAll('.mp-view')].every((v) => 'ready' in v.dataset)"
+    )
+    ready_ms = (time.perf_counter() - start) * 1e3
+    page.wait_for_load_state("networkidle")
+    page.close()
+    return sum(len(gzip.compress(b)) for b in bodies.values()) / 1e6, ready_ms
+
+
+def main() -> None:
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    print(f"import helpers, on top of torch: {import_ms('import helpers'):.1f} ms")
+    executable = browser.find()
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for path in notebooks:
+        print(f"{path.stem}: runs in {seconds(lambda p=path: run.execute(p)):.1f} s")
+    with tempfile.TemporaryDirectory() as output:
+        print(f"build from stored outputs: {seconds(lambda: build(output)):.1f} s")
+        with (
+            serve.server(Path(output) / "_build" / "html") as server,
+            sync_playwright() as playwright,
+        ):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            chromium = playwright.chromium.launch(executable_path=executable)
+            for path in notebooks:
+                address = (
+                    f"http://127.0.0.1:{server.server_port}/notebooks/{path.stem}.html"
+                )
+                weight_mb, ready_ms = load(chromium, address)
+                print(
+                    f"{path.stem}: {weight_mb:.2f} MB, widgets ready in {ready_ms:.0f} ms"
+                )
+            chromium.close()
+            server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
