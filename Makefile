@@ -54,6 +54,6 @@ clean: ## delete what was built; keep .venv
 
 # The mark comes last, so a failed build is never taken for a finished one.
 _build/ready: $(PAGES) .venv/ready
-	@rm -f $@
+	@rm -rf _build
 	@$(BIN)/jupyter-book build . --all -W -n --keep-going -q
 	@touch $@

@@ -46,7 +46,7 @@ def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     figure = Figure(layout="constrained")
     axes = figure.subplots(1, len(titles), squeeze=False)[0]
     for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(title)
+        ax.set_title(title, loc="left")
     return figure, list(axes)
 
 

@@ -413,12 +413,15 @@ def _prose_numbers(source: str) -> Iterator[tuple[str, float]]:
 
 
 def _produced(text: str, value: float, produced: set[float]) -> bool:
-    """Whether a cell prints the number, or one that rounds to it as written."""
-    decimals = len(text.partition(".")[2]) if "e" not in text else 12
-    return any(
-        abs(round(number, decimals) - value) < 1e-12 * max(1.0, value)
-        for number in produced
-    )
+    """Whether a cell prints the number, or one that rounds to it as written.
+
+    A number of one or two digits must stand there as it is: too many round to it.
+    """
+    significant = re.sub(r"[^\d]", "", text.partition("e")[0]).lstrip("0")
+    if len(significant) < 3 or "e" in text:
+        return value in produced
+    decimals = len(text.partition(".")[2])
+    return any(round(number, decimals) == value for number in produced)
 
 
 def _numbers(text: str) -> set[float]:

@@ -175,7 +175,7 @@ def spoil_set_up(chapter):
 
 def solve_wrongly(chapter):
     n, cell = chapter.tagged("solution")[0]
-    cell.outputs[0].data["text/plain"] = "✗ Hint: no."
+    cell.outputs[-1].data["text/plain"] = "✗ Hint: no."
     return n
 
 

@@ -83,6 +83,8 @@ def _with_room(view: str, state: dict) -> str:
     )
 
 
+MENDED = "<html data-mended"
+
 # What the theme writes into every page: what it becomes, and why.
 MENDS = [
     # 540 KB: the same icons come from the theme's fonts too, at a quarter of the weight.
@@ -104,8 +106,8 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
         return
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        if 'id="pst-primary-sidebar"' not in text:
-            continue  # a redirect, or a fragment of the theme
+        if 'id="pst-primary-sidebar"' not in text or MENDED in text:
+            continue  # a redirect, or a page of an earlier build
         for pattern, replacement in MENDS:
             text, count = pattern.subn(replacement, text)
             if count != 1:
@@ -115,7 +117,7 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
                 )
         if 'class="math ' not in text:
             text = MATHJAX.sub("", text)
-        page.write_text(text, encoding="utf-8")
+        page.write_text(text.replace("<html", MENDED, 1), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict:

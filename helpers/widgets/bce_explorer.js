@@ -68,7 +68,7 @@ function table(model) {
   };
   const cells = [0, 1].map((i) => [0, 1, 2].map((j) => cell(i, j)));
   const rowMeans = [0, 1].map(() => el("output"));
-  const total = el("span", { class: "mp-total mp-correct" });
+  const total = el("span", { class: "mp-total" });
   const note = el("span", { class: "mp-soft" });
 
   function paint() {
@@ -76,7 +76,7 @@ function table(model) {
     const losses = terms(values, targets, kind);
     const sound = values.flat().every(usable);
     cells.forEach((row, i) => row.forEach(({ field, flip, term, where }, j) => {
-      field.set(values[i][j]);
+      field.set(values[i][j], !usable(values[i][j]));
       flip.textContent = targets[i][j] ? "● 1" : "○ 0";
       flip.setAttribute("aria-label", `target, ${where}: ${targets[i][j]}; press to change`);
       term.textContent = usable(values[i][j]) ? format(losses[i][j]) : "error";
@@ -87,7 +87,7 @@ function table(model) {
   }
   const root = el("div", {}, el("table", { class: "bce-table" },
     el("caption", {}, "Two samples: in each cell a value, its target (press to change) and its cost"),
-    el("tbody", {}, ...cells.map((row, i) => el("tr", {}, ...row.map((c) => c.root), el("td", { class: "mp-mean" }, el("span", {}, `mean of sample ${i + 1}`), rowMeans[i]))))),
+    el("tbody", {}, ...cells.map((row, i) => el("tr", {}, ...row.map((c) => c.root), el("td", { class: "mp-mean" }, el("span", {}, "row mean"), rowMeans[i]))))),
     el("p", { class: "mp-row", "aria-live": "polite" }, total, note));
   return { root, paint };
 }

@@ -21,7 +21,7 @@ class BceExplorer(BookWidget):
     """
 
     label = "BCE explorer"
-    height_px = (790, 1140)
+    height_px = (784, 1176)
 
     values = List([[0.3992, 0.2232, 0.6435], [0.3800, 0.3044, 0.3241]]).tag(sync=True)
     targets = List([[0, 1, 1], [0, 0, 1]]).tag(sync=True)

@@ -66,7 +66,7 @@ export function choice(legend, options, onchange) {
 // A number to type, or to step with the arrow keys. What `fits` refuses is marked, kept
 // from the model, and replaced by the last good number when the field is left.
 export function numberField(label, step, fits, onvalue) {
-  let good = NaN;
+  let [good, bad] = [NaN, false];
   const take = (value) => {
     const usable = Number.isFinite(value) && fits(value);
     input.setAttribute("aria-invalid", !usable);
@@ -82,13 +82,11 @@ export function numberField(label, step, fits, onvalue) {
       const stepped = Number((good + direction * step).toFixed(6));
       if (take(stepped)) input.value = stepped;
     },
-    onblur: () => set(good) });
-  function set(value) {
-    good = value;
-    if (document.activeElement !== input) {
-      input.value = value;
-      input.setAttribute("aria-invalid", !fits(value));
-    }
+    onblur: () => set(good, bad) });
+  function set(value, invalid = false) {
+    [good, bad] = [value, invalid];
+    if (document.activeElement !== input) input.value = value;
+    if (document.activeElement !== input || invalid) input.setAttribute("aria-invalid", invalid);
   }
   return { root: input, set };
 }

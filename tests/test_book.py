@@ -1,0 +1,369 @@
+"""The built book in a real browser: every page, light and dark, wide and narrow."""
+
+import gzip
+import json
+import re
+import shutil
+
+import pytest
+import torch
+import torch.nn.functional as F
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT, build_book
+from notebook_rules import VIEW_MIME, Chapter, notebooks
+
+from helpers.widgets import BceExplorer
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
+FIRST_LOAD_MB = 1.3
+READY = "[...document.querySelectorAll('.mp-view')].every((v) => 'ready' in v.dataset)"
+
+
+def page_names():
+    """Every page of the book, before it is built."""
+    import yaml
+
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    files = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
+    return [f"{file}.html" for file in files] + ["search.html", "genindex.html"]
+
+
+class Visit:
+    """A page opened in the browser, with what went wrong on the way."""
+
+    def __init__(self, chromium, address, name, viewport=WIDE, scheme="light"):
+        self.page = chromium.new_page(viewport=viewport, color_scheme=scheme)
+        self.errors, self.bodies = [], {}
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda r: self.errors.append(f"failed: {r.url}"))
+        self.page.on("request", lambda r: self._request(r.url, address))
+        self.page.on("response", self._response)
+        self.page.goto(address + name)
+        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_function(READY)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.errors.append(f"{message.type}: {message.text}")
+
+    def _request(self, url, address):
+        if not url.startswith((address, "blob:", "data:")):
+            self.errors.append(f"asked another host: {url}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.errors.append(f"{response.status}: {response.url}")
+        elif response.url.startswith("http"):
+            self.bodies[response.url] = response.body()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    opened = []
+
+    def open_page(name, **options):
+        opened.append(Visit(chromium, address, name, **options))
+        return opened[-1]
+
+    yield open_page
+    for each in opened:
+        each.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("name", page_names())
+def test_page_is_sound(visit, name, viewport, scheme):
+    """No console error, no other host, nothing wider than the screen, no axe violation."""
+    opened = visit(name, viewport=viewport, scheme=scheme)
+    assert opened.errors == []
+    assert opened.page.evaluate("document.documentElement.dataset.theme") == scheme
+    overflow = opened.page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert overflow <= 0, f"{overflow} px wider than the screen"
+    violations = Axe().run(opened.page).response["violations"]
+    assert [(v["id"], [n["target"] for n in v["nodes"]]) for v in violations] == []
+
+
+@pytest.mark.parametrize("name", page_names())
+def test_first_load_is_light(visit, name):
+    bodies = visit(name).bodies
+    megabytes = sum(len(gzip.compress(body)) for body in bodies.values()) / 1e6
+    assert megabytes <= FIRST_LOAD_MB
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_every_stored_widget_is_on_the_page(visit, path):
+    chapter = Chapter.read(path)
+    stored = [
+        o for _, c in chapter.code for o in c.outputs if VIEW_MIME in o.get("data", {})
+    ]
+    views = visit(f"notebooks/{path.stem}.html").page.locator(".mp-view[data-ready]")
+    assert views.count() == len(stored)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_room_kept_for_a_widget_is_its_height(visit, path, viewport):
+    """Within an eighth, so that the page hardly moves when the widget is drawn."""
+    page = visit(f"notebooks/{path.stem}.html", viewport=viewport).page
+    for view in page.locator(".mp-view").all():
+        kept = float(view.evaluate("(v) => parseFloat(getComputedStyle(v).minHeight)"))
+        drawn = view.locator(".mp").first.bounding_box()["height"]
+        assert drawn == pytest.approx(kept, rel=0.125, abs=45)
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_every_picture_has_the_alt_text_of_its_cell(book, path):
+    html = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+    alts = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', html)
+    cells = [cell.metadata.get("mystnb", {}) for _, cell in Chapter.read(path).code]
+    assert alts == [c["image"]["alt"] for c in cells if "image" in c]
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_colab_and_download_lead_to_this_notebook(book, path):
+    import set_address
+
+    html = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+    owner_and_name = set_address.current(ROOT).removeprefix("https://github.com/")
+    assert (
+        "https://colab.research.google.com/github/"
+        f"{owner_and_name}/blob/main/notebooks/{path.name}" in html
+    )
+    assert f'href="../_sources/notebooks/{path.name}"' in html
+    assert (
+        book / "_sources" / "notebooks" / path.name
+    ).read_bytes() == path.read_bytes()
+
+
+def test_search_finds_a_chapter(visit):
+    page = visit("search.html?q=logits").page
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").evaluate_all(
+        "(as) => as.map((a) => a.href)"
+    )
+    assert any("notebooks/bce_and_logits.html" in href for href in found)
+
+
+def test_theme_switch_changes_the_palette(visit):
+    from helpers.style import color
+
+    page = visit("book/index.html").page
+    seen = set()
+    for _ in range(3):
+        page.locator("button.theme-switch-button:visible").first.click()
+        seen.add(
+            page.evaluate(
+                "getComputedStyle(document.documentElement).getPropertyValue('--mp-correct')"
+            ).strip()
+        )
+    assert seen == {color("correct"), color("correct", dark=True)}
+
+
+def test_previous_and_next_lead_through_the_book(visit):
+    page = visit("book/index.html").page
+    names = page_names()[:-2]
+    for name in names[1:]:
+        page.locator("a.right-next").click()
+        page.wait_for_load_state("networkidle")
+        assert page.url.endswith(name)
+    assert page.locator("a.right-next").count() == 0
+
+
+def test_copy_button_copies_a_cell(visit):
+    page = visit("notebooks/bce_and_logits.html").page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    cell = page.locator(".tag_right .cell_input").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == cell.locator("pre").inner_text().strip()
+
+
+def test_formulas_are_drawn(visit):
+    page = visit("notebooks/bce_and_logits.html").page
+    assert page.locator("mjx-container").count() >= 5
+
+
+def test_page_without_a_formula_loads_no_mathjax(visit):
+    assert not [url for url in visit("book/index.html").bodies if "mathjax" in url]
+
+
+@pytest.mark.parametrize(
+    ("breakage", "message"),
+    [
+        (("book/index.md", "how_to.md", "howto.md"), "howto.md"),
+        (("_toc.yml", "book/how_to", "book/how_too"), "how_too"),
+        (("book/index.md", ":::{chapters}", ":::{chapter}"), "chapter"),
+    ],
+)
+def test_build_fails_on_a_warning(tmp_path, breakage, message):
+    """A broken link, a lost file, an unknown directive: none is only a warning."""
+    name, old, new = breakage
+    source = tmp_path / "source"
+    keep = ("book", "notebooks", "tools", "helpers", "_config.yml", "_toc.yml")
+    for entry in keep:
+        copy = shutil.copytree if (ROOT / entry).is_dir() else shutil.copy
+        source.mkdir(exist_ok=True)
+        copy(ROOT / entry, source / entry)
+    text = (source / name).read_text("utf-8")
+    assert old in text
+    (source / name).write_text(text.replace(old, new), encoding="utf-8")
+    built = build_book(source, tmp_path / "output")
+    assert built.returncode != 0
+    assert message in built.stdout + built.stderr
+
+
+# --- the first chapter's widgets, by mouse and by keyboard ---------------------------
+
+
+@pytest.fixture
+def explorer(visit):
+    page = visit("notebooks/bce_and_logits.html").page
+    return page, page.get_by_role("group", name="BCE explorer")
+
+
+def total(explorer):
+    return explorer.locator(".mp-total").inner_text()
+
+
+def test_explorer_starts_with_the_worked_example(explorer):
+    _, widget = explorer
+    outputs = widget.locator(".bce-table output").all_inner_texts()
+    assert outputs == [
+        "0.5095",
+        "1.4997",
+        "0.4408",
+        "0.8167",
+        "0.4780",
+        "0.3630",
+        "1.1267",
+        "0.6559",
+    ]
+    assert total(widget) == "0.7363"
+
+
+def test_explorer_takes_the_values_as_logits(explorer):
+    _, widget = explorer
+    widget.get_by_label("logits", exact=True).check()
+    assert total(widget) == "0.7041"
+
+
+def test_explorer_by_keyboard_alone(explorer):
+    page, widget = explorer
+    field = widget.get_by_label("value, sample 2, label 3")
+    field.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("0,9")
+    assert total(widget) == "0.5661"
+    page.keyboard.press("ArrowUp")
+    assert field.input_value() == "0.91"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # the target below it becomes 0
+    page.keyboard.press(
+        "Tab"
+    )  # "One logit" begins: its target, then its range, its slider
+    page.keyboard.press("ArrowRight")
+    assert widget.get_by_label("● 1", exact=True).is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert widget.get_by_label("Logit", exact=True).input_value() == "-100"
+    assert widget.locator("tbody tr").nth(2).inner_text().split()[-2:] == [
+        "100.0000",
+        "0.0000",
+    ]
+
+
+def test_explorer_refuses_what_bceloss_refuses(explorer):
+    _, widget = explorer
+    field = widget.get_by_label("value, sample 1, label 1")
+    field.fill("1.5")
+    field.blur()
+    assert total(widget) == "error"
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "should be between 0 and 1" in widget.inner_text()
+    widget.get_by_role("button", name="Reset").click()
+    assert total(widget) == "0.7363"
+
+
+def test_explorer_keeps_the_last_number_instead_of_nonsense(explorer):
+    _, widget = explorer
+    field = widget.get_by_label("value, sample 1, label 1")
+    field.fill("abc")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert total(widget) == "0.7363"
+    field.blur()
+    assert field.input_value() == "0.3992"
+    assert field.get_attribute("aria-invalid") == "false"
+
+
+def test_explorer_shows_the_cliff_by_mouse(explorer):
+    page, widget = explorer
+    widget.get_by_label("15 to 18").check()
+    slider = widget.get_by_label("Logit", exact=True)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    assert 17.4 < float(slider.input_value()) < 17.9
+    pitfall, correct = (widget.locator("tbody tr").nth(i).inner_text() for i in (2, 3))
+    assert pitfall.split()[-2:] == ["100.0000", "0.0000"]
+    assert correct.split()[-1] == "1.0000"
+
+
+def test_explorer_works_by_touch(chromium, address):
+    context = chromium.new_context(viewport=NARROW, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(address + "notebooks/bce_and_logits.html")
+    page.wait_for_function(READY)
+    widget = page.get_by_role("group", name="BCE explorer")
+    widget.get_by_label("target, sample 1, label 2").tap()
+    p, y = BceExplorer().values, [[0, 0, 1], [0, 0, 1]]
+    loss = F.binary_cross_entropy(torch.tensor(p), torch.tensor(y).float())
+    assert total(widget) == f"{loss:.4f}"
+    context.close()
+
+
+def test_answer_box_answers_without_a_kernel(visit):
+    page = visit("notebooks/bce_and_logits.html").page
+    box = page.get_by_role("group", name="Answer box").first
+    field, button = box.get_by_role("textbox"), box.get_by_role("button", name="Check")
+    field.fill("33.33")
+    button.click()
+    assert "✗ Hint: that is all samples over positives" in box.inner_text()
+    field.fill("970/30")
+    field.press("Enter")
+    assert "✓ Correct: 970 negatives for 30 positives" in box.inner_text()
+
+
+def test_two_views_of_one_state_do_not_share_listeners_with_others(visit):
+    """The two boxes on the page are independent of each other."""
+    page = visit("notebooks/bce_and_logits.html").page
+    first, second = page.get_by_role("group", name="Answer box").all()
+    first.get_by_role("textbox").fill("1")
+    first.get_by_role("button", name="Check").click()
+    assert "✗ Hint" in first.inner_text()
+    assert "○ Not yet" in second.inner_text()
+
+
+def test_control_without_a_kernel_says_so(chromium, address, book):
+    """A widget that is not the book's own is told apart, not left blank."""
+    page = chromium.new_page()
+    html = (book / "notebooks" / "bce_and_logits.html").read_text("utf-8")
+    stored = re.search(r'widget-state\+json">(.*?)</script>', html, re.S)[1]
+    state = json.loads(stored)
+    for model in state["state"].values():
+        model["state"].pop("_esm", None)
+    page.route(
+        "**/bce_and_logits.html",
+        lambda route: route.fulfill(
+            body=html.replace(stored, json.dumps(state)), content_type="text/html"
+        ),
+    )
+    page.goto(address + "notebooks/bce_and_logits.html")
+    page.wait_for_selector(".mp-view[data-failed]")
+    assert "Run this notebook to use it" in page.locator(".mp-view").first.inner_text()
+    page.close()

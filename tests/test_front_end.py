@@ -1,0 +1,134 @@
+"""The widgets' arithmetic in a real browser, against torch and against the Python checks."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from helpers.check.core import Hint, NumberCheck
+from helpers.widgets import AnswerBox, BceExplorer
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    page = chromium.new_page()
+    yield page
+    page.close()
+
+
+def call(page, widget, expression, argument):
+    """Evaluate an expression of a widget's named exports ``m`` and an argument ``a``."""
+    return page.evaluate(
+        """async ([text, expression, a]) => {
+          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+          const m = await import(url);
+          return new Function("m", "a", `return ${expression}`)(m, a);
+        }""",
+        [widget()._esm, expression, argument],
+    )
+
+
+def random_logits(count=2000, span=100):
+    generator = torch.Generator().manual_seed(0)
+    logits = (torch.rand(count, generator=generator) - 0.5) * 2 * span
+    targets = torch.randint(0, 2, (count,), generator=generator).float()
+    return logits.requires_grad_(), targets
+
+
+def pairs(logits, targets):
+    return torch.stack([logits.detach().double(), targets.double()], dim=1).tolist()
+
+
+@pytest.mark.parametrize("span", [5, 20, 100])
+@pytest.mark.parametrize(
+    ("loss", "value", "slope"),
+    [
+        (
+            lambda x, y: F.binary_cross_entropy(x.sigmoid(), y, reduction="none"),
+            "m.bce(m.sigmoid(x), y)",
+            "m.bceGradient(x, y)",
+        ),
+        (
+            lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="none"),
+            "m.bceWithLogits(x, y)",
+            "m.logitsGradient(x, y)",
+        ),
+    ],
+    ids=["sigmoid and BCELoss", "BCEWithLogitsLoss"],
+)
+def test_bce_explorer_agrees_with_torch(page, loss, value, slope, span):
+    logits, targets = random_logits(span=span)
+    terms = loss(logits, targets)
+    terms.sum().backward()
+    ours = call(
+        page,
+        BceExplorer,
+        f"a.map(([x, y]) => [{value}, {slope}])",
+        pairs(logits, targets),
+    )
+    theirs = torch.stack([terms.detach(), logits.grad], dim=1).numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_bce_explorer_s_cliff_is_torch_s(page):
+    near = torch.linspace(16.6, 16.7, 1001)
+    ours = call(page, BceExplorer, "a.map((x) => m.sigmoid(x) === 1)", near.tolist())
+    assert ours == (torch.sigmoid(near) == 1).tolist()
+
+
+def test_bce_explorer_s_table_is_torch_s(page):
+    generator = torch.Generator().manual_seed(1)
+    values = torch.rand(2, 3, generator=generator)
+    targets = torch.randint(0, 2, (2, 3), generator=generator)
+    losses = {
+        "probabilities": F.binary_cross_entropy,
+        "logits": F.binary_cross_entropy_with_logits,
+    }
+    for kind, loss in losses.items():
+        ours = call(
+            page,
+            BceExplorer,
+            "m.terms(...a)",
+            [values.double().tolist(), targets.tolist(), kind],
+        )
+        theirs = loss(values, targets.float(), reduction="none")
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_answer_box_gives_the_verdict_of_the_check(page):
+    check = NumberCheck("?", 0.5, 0.01, "yes.", [Hint(2, 3, "that is far.")])
+    spec = {name: getattr(check, name) for name in ("answer", "tolerance", "praise")}
+    spec["hints"] = [list(h) for h in check.hints]
+    values = [0.5, 0.509, 0.52, -1, 0, 2, 2.5, 3, 3.5, 100]
+    ours = call(page, AnswerBox, "a[0].map((v) => m.verdict(v, a[1]))", [values, spec])
+    theirs = [list(check(value)) for value in values]
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("0.5", 0.5), ("0,5", 0.5), (" −3 ", -3), ("970/30", 970 / 30), ("1e-3", 1e-3)],
+)
+def test_typed_number_is_read_as_meant(page, typed, number):
+    assert call(page, AnswerBox, "m.parse(a)", typed) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("typed", ["", " ", "abc", "1/2/3", "1/", "--1"])
+def test_typed_nonsense_is_no_number(page, typed):
+    assert call(page, AnswerBox, "Number.isNaN(m.parse(a))", typed)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.73629, 4, "0.7363"),
+        (0, 4, "0.0000"),
+        (-1.5, 2, "−1.50"),
+        (4.2e-6, 4, "4.2e−6"),
+        (100, 0, "100"),
+    ],
+)
+def test_number_is_shown_with_a_minus_and_never_as_a_false_zero(
+    page, value, digits, text
+):
+    assert call(page, AnswerBox, "m.format(...a)", [value, digits]) == text
