@@ -49,15 +49,47 @@ def breast_cancer(
     Source: Wolberg, Mangasarian, Street and Street (1995), Breast Cancer Wisconsin
     (Diagnostic), as bundled by ``sklearn.datasets.load_breast_cancer``.
     """
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(
-            f"breast_cancer: dtype must be a floating-point type, got {dtype}. "
-            "Try torch.float32."
-        )
+    _require_floating("breast_cancer", dtype)
     from sklearn.datasets import load_breast_cancer
 
     features, targets = load_breast_cancer(return_X_y=True)
     return _split(features, targets, seed, standardize, dtype, dtype)
+
+
+def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
+    """Load scikit-learn's digits: 1,797 real scans of 8 x 8 pixels, 10 classes.
+
+    Args:
+        seed: which stratified split, three quarters for training.
+        dtype: a floating-point type, for the pixels.
+
+    Returns:
+        A :class:`Split`: pixels ``(N, 64)`` from 0 to 1, classes as int64.
+
+    Raises:
+        TypeError: if ``dtype`` is not a floating-point type.
+
+    Example:
+        >>> split = digits()
+        >>> split.x_train.shape, split.y_train.dtype
+        (torch.Size([1347, 64]), torch.int64)
+
+    Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, as
+    bundled by ``sklearn.datasets.load_digits``.
+    """
+    _require_floating("digits", dtype)
+    from sklearn.datasets import load_digits
+
+    pixels, classes = load_digits(return_X_y=True)
+    return _split(pixels / 16, classes, seed, False, dtype, torch.int64)
+
+
+def _require_floating(caller: str, dtype: object) -> None:
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(
+            f"{caller}: dtype must be a floating-point type, got {dtype}. "
+            "Try torch.float32."
+        )
 
 
 def _split(features, targets, seed, standardize, x_dtype, y_dtype) -> Split:

@@ -193,6 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
     # The kernel of this environment, not one of the same name in the user's folder.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # stored outputs are the CPU's
+    # Kernels side by side with a thread for each core would wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     failures = []
     with ProcessPoolExecutor(max(1, min(options.jobs, len(paths)))) as pool:

@@ -108,7 +108,8 @@ export function slider(text, { min, max, step }, oninput) {
 export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
   const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 12];
   const px = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
-  const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
+  const inside = (v) => Math.min(y[1], Math.max(y[0], v)); // what is off the scale runs along its edge
+  const py = (v) => height - bottom - ((inside(v) - y[0]) / (y[1] - y[0])) * (height - bottom - top);
   const curves = svg("g");
   const marker = svg("line", { class: "mp-marker", y1: top, y2: height - bottom });
   const ticks = [

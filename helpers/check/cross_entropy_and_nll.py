@@ -1,0 +1,84 @@
+"""Checks of the chapter on CrossEntropyLoss and NLLLoss."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from helpers.check.core import (
+    Hint,
+    NumberCheck,
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
+
+floor = NumberCheck(
+    prompt="5 classes, softmax and then CrossEntropyLoss: what is the lowest loss?",
+    answer=math.log(math.e + 4) - 1,
+    tolerance=0.002,
+    praise="ln(e + 4) − 1 = 0.905: the best input is 1 for the true class, 0 for the others.",
+    hints=[
+        Hint(0.0, 0.0, "0 is the floor on logits. Here the inputs cannot exceed 1."),
+        Hint(1.45, 1.47, "that is the floor of 10 classes."),
+        Hint(1.60, 1.62, "that is guessing, ln 5. What does the best input give?"),
+    ],
+)
+
+LOGS = {
+    "right": ("C", "it begins near ln 10 = 2.303 and can approach 0."),
+    "softmax, then CrossEntropyLoss": ("A", "it cannot fall below 1.461."),
+    "softmax, then NLLLoss": ("B", "it is minus a probability: between −1 and 0."),
+    "logits, then NLLLoss": ("D", "nothing keeps it from falling for ever."),
+}
+
+
+def logs(answer: object) -> Verdict:
+    """Check which loss curve belongs to which pairing.
+
+    Args:
+        answer: dict from the four names to "A", "B", "C" or "D".
+    """
+    if answer is ... or answer is None:
+        return not_yet("write a letter for each of the four names.")
+    if not isinstance(answer, dict) or set(answer) != set(LOGS):
+        return hint(f"keep the dict with its four names: {', '.join(LOGS)}.")
+    if any(letter is ... for letter in answer.values()):
+        return not_yet("write a letter for each of the four names.")
+    for name, (letter, why) in LOGS.items():
+        if str(answer[name]).strip().upper() != letter:
+            return hint(f"{name}: {why}")
+    return correct("first and last loss are enough to tell them apart.")
+
+
+@checks_function(lambda fn: fn(torch.zeros(2, 3)))
+def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
+    """Check a log-sum-exp over the last dimension.
+
+    Args:
+        fn: takes ``(..., C)``, returns ``(...)``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4, 5, generator=generator)
+    result, expected = fn(z), torch.logsumexp(z, dim=-1)
+    if not isinstance(result, Tensor) or result.shape != expected.shape:
+        shape = (
+            tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        )
+        return hint(f"for shape (4, 5) return shape (4,), got {shape}.")
+    if not torch.allclose(result, expected, atol=1e-5):
+        return hint(
+            f"for small logits: {expected[0]:.4f} expected, got {result[0]:.4f}."
+        )
+    for size in (1000.0, -1000.0):
+        z = torch.full((1, 2), size)
+        result, expected = fn(z).item(), torch.logsumexp(z, dim=-1).item()
+        if not math.isclose(result, expected, rel_tol=1e-5):
+            return hint(
+                f"right for small logits, but for two of {size:g} it is {expected:.2f}, "
+                f"got {result}. Subtract the largest logit first, and add it afterwards."
+            )
+    return correct("no exponential is larger than e⁰ = 1, and none of the sums is 0.")
