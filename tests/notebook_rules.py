@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import claims
 import nbformat
 import yaml
+from claims import notebooks
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
@@ -31,9 +33,8 @@ KNOWN_MIMES = {
     VIEW_MIME,
     "application/vnd.measured-pytorch.widget+json",
 }
-VERDICTS = {"holds", "holds, with a caveat", "outdated", "wrong"}
 OPENING = ["The short answer", "See it"]
-CLOSING = ["Traps", "Exercises", "What the notes said", "Takeaways"]
+CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
 
 
@@ -74,13 +75,6 @@ class Chapter:
     def models(self) -> dict:
         stored = self.notebook.metadata.get("widgets", {}).get(WIDGETS_MIME, {})
         return stored.get("state", {})
-
-
-def notebooks() -> list[Path]:
-    """The notebooks in the order of _toc.yml."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    files = [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [ROOT / f"{f}.ipynb" for f in files if f.startswith("notebooks/")]
 
 
 def problems(chapter: Chapter) -> list[str]:
@@ -291,15 +285,12 @@ def rule_exercises(chapter: Chapter) -> Iterator[str]:
 
 def rule_verdicts(chapter: Chapter) -> Iterator[str]:
     """Each claim of the notes has one of four verdicts, and evidence."""
-    section = _section(chapter, "What the notes said")
-    rows = [
-        line.strip("| ").split(" | ") for line in section.splitlines() if "|" in line
-    ]
-    if [cell.strip() for cell in rows[0]] != ["Claim", "Verdict", "Evidence"]:
-        yield f"what the notes said: columns are {rows[0]}"
-    for row in rows[2:]:
-        if len(row) != 3 or row[1].strip("* ") not in VERDICTS or len(row[2]) < 20:
-            yield f"what the notes said: {row} is not claim, verdict, evidence"
+    section = _section(chapter, claims.HEADING)
+    if "| Claim | Verdict | Evidence |" not in section:
+        yield "what the notes said: no table of Claim, Verdict, Evidence"
+    for row in claims.rows(section, chapter.path.name):
+        if len(row.evidence) < 20 or not re.search(r"\d|\]\(", row.evidence):
+            yield f"what the notes said: {row.claim} has no number or link as evidence"
 
 
 def rule_closing(chapter: Chapter) -> Iterator[str]:

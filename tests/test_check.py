@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.check import bce_and_logits as bce
+from helpers.check import cross_entropy_and_nll as nll
+from helpers.check import softmax_dim as softmax
 from helpers.check.core import Hint, NumberCheck, checks_function, correct
 
 HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])
@@ -138,3 +140,135 @@ def test_cliff_tells_right_from_wrong(value, text):
 )
 def test_weight_tells_right_from_wrong(value, text):
     assert repr(bce.weight(value)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (..., "○ Not yet"),
+        ([1, 1, 2, 3, 0], "✓ Correct"),
+        ([-1, 1, -1, -1, -1], "✓ Correct"),
+        (torch.tensor([1, 1, 2, 3, 0]), "✓ Correct"),
+        ([0, 1, 2, 3, 0], "✗ Hint: (B, C): rows are samples"),
+        (
+            [1, -1, 2, 3, 0],
+            "✗ Hint: (B, C, H, W): one decision for each image and place",
+        ),
+        ([1, 1, 1, 3, 0], "✗ Hint: (B, T, C)"),
+        ([1, 1, 2, 2, 0], "✗ Hint: (B, heads, T_query, T_key): each query"),
+        ([1, 1, 2, 3, 1], "✗ Hint: (C,) has no dimension 1"),
+        ([1, 1], "✗ Hint: write five numbers, one for each shape, got 2"),
+        ("last", "✗ Hint: write a list of five numbers, got 'last'"),
+    ],
+)
+def test_dims_tells_right_from_wrong(answer, text):
+    assert repr(softmax.dims(answer)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (math.log(1000), "✓ Correct"),
+        (math.log(256), "✗ Hint: that is ln 256"),
+        (3.0, "✗ Hint: use the natural logarithm"),
+        (math.log2(1000), "✗ Hint: use the natural logarithm"),
+        (0, "✗ Hint: 0 is too small"),
+    ],
+)
+def test_first_loss_tells_right_from_wrong(value, text):
+    assert repr(softmax.first_loss(value)).startswith(text)
+
+
+def by_eval(model, x):
+    mode = model.training
+    model.eval()
+    with torch.no_grad():
+        answer = not torch.allclose(model(x[:1]), model(x)[:1], atol=1e-5)
+    model.train(mode)
+    return answer
+
+
+def keeps_eval(model, x):
+    by_eval(model.eval(), x)
+    return by_eval(model, x)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (by_eval, "✓ Correct"),
+        (
+            lambda m, x: True,
+            "✗ Hint: for a softmax over dim=1 the answer is False, got True",
+        ),
+        (lambda m, x: False, "✗ Hint: for a softmax over dim=0 the answer is True"),
+        (lambda m, x: not torch.equal(m(x[:2])[0], m(x)[0]), "✗ Hint: for "),
+        (keeps_eval, "✗ Hint: for a softmax over dim=0: the model was in train() mode"),
+    ],
+)
+def test_depends_on_batch_tells_right_from_wrong(attempt, text):
+    assert repr(softmax.depends_on_batch(attempt)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.905, "✓ Correct"),
+        (0, "✗ Hint: 0 is the floor on logits"),
+        (1.461, "✗ Hint: that is the floor of 10 classes"),
+        (1.609, "✗ Hint: that is guessing, ln 5"),
+    ],
+)
+def test_floor_tells_right_from_wrong(value, text):
+    assert repr(nll.floor(value)).startswith(text)
+
+
+RIGHT_LOGS = {name: letter for name, (letter, _) in nll.LOGS.items()}
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (RIGHT_LOGS, "✓ Correct"),
+        (RIGHT_LOGS | {"right": "c "}, "✓ Correct"),
+        (RIGHT_LOGS | {"right": ...}, "○ Not yet"),
+        (..., "○ Not yet"),
+        (RIGHT_LOGS | {"right": "A"}, "✗ Hint: right: it begins near ln 10"),
+        (
+            RIGHT_LOGS | {"logits, then NLLLoss": 3},
+            "✗ Hint: logits, then NLLLoss: nothing",
+        ),
+        ("CABD", "✗ Hint: keep the dict with its four names"),
+    ],
+)
+def test_logs_tells_right_from_wrong(answer, text):
+    assert repr(nll.logs(answer)).startswith(text)
+
+
+def shifted(z):
+    largest = z.max(dim=-1, keepdim=True).values
+    return (z - largest).exp().sum(dim=-1).log() + largest.squeeze(-1)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (shifted, "✓ Correct"),
+        (
+            lambda z: z.exp().sum(-1).log(),
+            "✗ Hint: right for small logits, but for two of 1000",
+        ),
+        (
+            lambda z: shifted(z).sum(),
+            "✗ Hint: for shape (4, 5) return shape (4,), got ()",
+        ),
+        (
+            lambda z: shifted(z).tolist(),
+            "✗ Hint: for shape (4, 5) return shape (4,), got list",
+        ),
+        (lambda z: z.sum(-1), "✗ Hint: for small logits:"),
+        (lambda z: None, "○ Not yet"),
+    ],
+)
+def test_log_sum_exp_tells_right_from_wrong(attempt, text):
+    assert repr(nll.log_sum_exp(attempt)).startswith(text)

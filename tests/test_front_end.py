@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers.check.core import Hint, NumberCheck
-from helpers.widgets import AnswerBox, BceExplorer
+from helpers.widgets import AnswerBox, BceExplorer, CrossEntropyMargin, SoftmaxDim
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,65 @@ def test_bce_explorer_s_table_is_torch_s(page):
         )
         theirs = loss(values, targets.float(), reduction="none")
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_softmax_dim_agrees_with_torch(page, dim):
+    generator = torch.Generator().manual_seed(dim)
+    for _ in range(50):
+        logits = (torch.rand(2, 3, 2, generator=generator) - 0.5) * 40
+        ours = call(
+            page, SoftmaxDim, "m.softmax(...a)", [logits.double().tolist(), dim]
+        )
+        theirs = torch.softmax(logits, dim)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
+        sums = call(page, SoftmaxDim, "m.sums(...a)", [theirs.double().tolist(), dim])
+        np.testing.assert_allclose(sums, np.ones(12 // (2, 3, 2)[dim]), atol=1e-6)
+
+
+def test_softmax_dim_measures_the_other_sample(page):
+    before, after = torch.rand(2, 3, 2), torch.rand(2, 3, 2)
+    for sample in (0, 1):
+        argument = [before.double().tolist(), after.double().tolist(), sample]
+        ours = call(page, SoftmaxDim, "m.moved(...a)", argument)
+        assert ours == pytest.approx(
+            (before - after)[sample].abs().max().item(), abs=1e-6
+        )
+
+
+PAIRINGS = {
+    "ce_logits": lambda z, y: F.cross_entropy(z, y),
+    "nll_log_softmax": lambda z, y: F.nll_loss(z.log_softmax(1), y),
+    "ce_softmax": lambda z, y: F.cross_entropy(z.softmax(1), y),
+    "nll_softmax": lambda z, y: F.nll_loss(z.softmax(1), y),
+    "nll_logits": lambda z, y: F.nll_loss(z, y),
+}
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+@pytest.mark.parametrize("classes", [2, 5, 10, 100, 1000])
+def test_cross_entropy_margin_agrees_with_torch(page, pairing, classes):
+    margins = torch.linspace(-20, 20, 161, dtype=torch.float64)
+    theirs = []
+    for margin in margins:
+        z = torch.zeros(1, classes, dtype=torch.float64)
+        z[0, 0] = margin
+        z.requires_grad_()
+        loss = PAIRINGS[pairing](z, torch.tensor([0]))
+        loss.backward()
+        theirs.append([loss.item(), z.grad[0, 0].item()])
+    argument = [margins.tolist(), pairing, classes]
+    ours = call(
+        page, CrossEntropyMargin, "a[0].map((x) => m.PAIRINGS[a[1]](x, a[2]))", argument
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 1000])
+def test_cross_entropy_margin_s_floor_is_reached_and_not_passed(page, classes):
+    floor = call(page, CrossEntropyMargin, "m.floorOf('ce_softmax', a)", classes)
+    best = call(page, CrossEntropyMargin, "m.PAIRINGS.ce_softmax(60, a)[0]", classes)
+    assert best == pytest.approx(floor, abs=1e-9)
 
 
 def test_answer_box_gives_the_verdict_of_the_check(page):

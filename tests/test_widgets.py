@@ -4,7 +4,7 @@ import pytest
 from traitlets import TraitError
 
 from helpers import widgets
-from helpers.widgets import AnswerBox, BceExplorer
+from helpers.widgets import AnswerBox, BceExplorer, CrossEntropyMargin, SoftmaxDim
 from helpers.widgets.base import STATE_MIME, state_digest
 
 CHANGES = [
@@ -13,6 +13,11 @@ CHANGES = [
     (BceExplorer, {"kind": "logits"}),
     (BceExplorer, {"target": 1}),
     (BceExplorer, {"logit": -3.5}),
+    (SoftmaxDim, {"dim": 0}),
+    (SoftmaxDim, {"logits": [[[0.0, 1.0]] * 3] * 2}),
+    (CrossEntropyMargin, {"margin": 1.0}),
+    (CrossEntropyMargin, {"classes": 2}),
+    (CrossEntropyMargin, {"pairing": "nll_logits"}),
     (AnswerBox, {"answer": 2.0}),
     (AnswerBox, {"hints": [[1, 2, "text"]]}),
 ]
@@ -42,19 +47,64 @@ def test_unknown_widget_is_named():
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "message"),
+    ("widget", "settings", "error", "message"),
     [
-        ({"value": 3}, TypeError, r"no setting 'value'. It has: kind, logit, target"),
-        ({"_esm": ""}, TypeError, "no setting '_esm'"),
-        ({"values": [[1.0, 2.0]]}, TraitError, r"values must be 2 rows of 3, got \[\["),
-        ({"values": [[1, 2, 3], [1, 2, 99]]}, TraitError, "from -60 to 60, got 99"),
-        ({"values": [[1, 2, 3], [1, 2, "a"]]}, TraitError, "from -60 to 60, got 'a'"),
-        ({"values": [[1, 2, 3], [1, 2, float("nan")]]}, TraitError, "to 60, got nan"),
-        ({"targets": [[0, 1, 1], [0, 0, 2]]}, TraitError, "must be 0 or 1, got 2"),
-        ({"kind": "scores"}, TraitError, "kind"),
-        ({"logit": 101}, TraitError, "logit must be from -100 to 100, got 101"),
+        (
+            BceExplorer,
+            {"value": 3},
+            TypeError,
+            r"no setting 'value'. It has: kind, logit, target",
+        ),
+        (BceExplorer, {"_esm": ""}, TypeError, "no setting '_esm'"),
+        (
+            BceExplorer,
+            {"values": [[1.0, 2.0]]},
+            TraitError,
+            r"values must be 2 rows of 3, got \[\[",
+        ),
+        (
+            BceExplorer,
+            {"values": [[1, 2, 3], [1, 2, 99]]},
+            TraitError,
+            "from -60 to 60, got 99",
+        ),
+        (
+            BceExplorer,
+            {"values": [[1, 2, 3], [1, 2, "a"]]},
+            TraitError,
+            "from -60 to 60, got 'a'",
+        ),
+        (
+            BceExplorer,
+            {"values": [[1, 2, 3], [1, 2, float("nan")]]},
+            TraitError,
+            "to 60, got nan",
+        ),
+        (
+            BceExplorer,
+            {"targets": [[0, 1, 1], [0, 0, 2]]},
+            TraitError,
+            "must be 0 or 1, got 2",
+        ),
+        (BceExplorer, {"kind": "scores"}, TraitError, "kind"),
+        (
+            SoftmaxDim,
+            {"logits": [[[0.0]]]},
+            TraitError,
+            "must be 2 samples of 3 rows of 2",
+        ),
+        (SoftmaxDim, {"logits": [[[0, 1]] * 3, [[0, 99]] * 3]}, TraitError, "got 99"),
+        (SoftmaxDim, {"dim": 3}, TraitError, "dim"),
+        (CrossEntropyMargin, {"margin": 21}, TraitError, "from -20 to 20, got 21"),
+        (CrossEntropyMargin, {"pairing": "mse"}, TraitError, "pairing"),
+        (
+            BceExplorer,
+            {"logit": 101},
+            TraitError,
+            "logit must be from -100 to 100, got 101",
+        ),
     ],
 )
-def test_bad_setting_is_named(settings, error, message):
+def test_bad_setting_is_named(widget, settings, error, message):
     with pytest.raises(error, match=message):
-        BceExplorer(**settings)
+        widget(**settings)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
-import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -19,48 +19,60 @@ from sphinx.util.docutils import SphinxDirective
 
 from helpers import style
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parent))
+import claims
+
 VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
 )
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
 
 
-def parts() -> list[tuple[str, list[Path]]]:
-    """Return the parts of the book that hold notebooks, in the order of _toc.yml."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    found = []
-    for part in toc["parts"]:
-        files = [chapter["file"] for chapter in part["chapters"]]
-        notebooks = [ROOT / f"{f}.ipynb" for f in files if f.startswith("notebooks/")]
-        if notebooks:
-            found.append((part["caption"], notebooks))
-    return found
-
-
-def title_and_times(path: Path) -> tuple[str, str]:
-    """Return a notebook's first heading and the line of times under it."""
-    lines = nbformat.read(path, as_version=4).cells[0].source.splitlines()
-    return lines[0].removeprefix("# "), lines[2].strip("*")
-
-
-class Chapters(SphinxDirective):
-    """``:::{chapters}``: each part with its chapters and their times."""
+class FromNotebooks(SphinxDirective):
+    """A directive whose Markdown is made from the notebooks."""
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
+        for path in claims.notebooks():
+            self.env.note_dependency(str(path))
+        box = nodes.container()
+        self.state.nested_parse(self.markdown(), self.content_offset, box)
+        return box.children
+
+
+class Chapters(FromNotebooks):
+    """``:::{chapters}``: each part with its chapters and their times."""
+
+    def markdown(self) -> list[str]:
         text = []
-        for caption, notebooks in parts():
+        for caption, paths in claims.parts():
             text += [f"**{caption}**", ""]
-            for path in notebooks:
-                title, times = title_and_times(path)
-                self.env.note_dependency(str(path))
+            for path in paths:
+                title, times = claims.title_and_times(path)
                 text.append(f"- [{title}](../notebooks/{path.name})  \n  {times}")
             text.append("")
-        box = nodes.container()
-        self.state.nested_parse(text, self.content_offset, box)
-        return box.children
+        return text
+
+
+class FactCheck(FromNotebooks):
+    """``:::{fact-check}``: every claim with its verdict, as the chapters give them."""
+
+    def markdown(self) -> list[str]:
+        found = {path: claims.claims(path) for path in claims.notebooks()}
+        total = [claim for rows in found.values() for claim in rows]
+        text = [f"**{len(total)} claims measured: {claims.summary(total)}.**", ""]
+        for path, rows in found.items():
+            title, _ = claims.title_and_times(path)
+            notebook = f"../notebooks/{path.name}"
+            text += [f"**[{title}]({notebook})**", ""]
+            text += ["| Claim | Verdict | Evidence |", "| --- | --- | --- |"]
+            for row in rows:
+                evidence = row.evidence.replace("](#", f"]({notebook}#")
+                evidence = re.sub(r"\]\((\w+\.ipynb)", r"](../notebooks/\1", evidence)
+                text.append(f"| {row.claim} | **{row.verdict}** | {evidence} |")
+            text.append("")
+        return text
 
 
 def add_to_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
@@ -122,6 +134,7 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("chapters", Chapters)
+    app.add_directive("fact-check", FactCheck)
     app.connect("html-page-context", add_to_page)
     app.connect("build-finished", mend_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

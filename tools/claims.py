@@ -1,0 +1,79 @@
+"""What the notes claim, and what the chapters found: read from the notebooks' tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HEADING = "What the notes said"
+VERDICTS = ("holds", "holds, with a caveat", "outdated", "wrong")
+
+
+class Claim(NamedTuple):
+    """One row of a chapter's table."""
+
+    claim: str
+    verdict: str
+    evidence: str
+
+
+def parts() -> list[tuple[str, list[Path]]]:
+    """Return the parts of the book that hold notebooks, in the order of _toc.yml."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    found = []
+    for part in toc["parts"]:
+        files = [chapter["file"] for chapter in part["chapters"]]
+        notebooks = [ROOT / f"{f}.ipynb" for f in files if f.startswith("notebooks/")]
+        if notebooks:
+            found.append((part["caption"], notebooks))
+    return found
+
+
+def notebooks() -> list[Path]:
+    """Return the notebooks in the order of _toc.yml."""
+    return [path for _, paths in parts() for path in paths]
+
+
+def title_and_times(path: Path) -> tuple[str, str]:
+    """Return a notebook's first heading and the line of times under it."""
+    lines = nbformat.read(path, as_version=4).cells[0].source.splitlines()
+    return lines[0].removeprefix("# "), lines[2].strip("*")
+
+
+def claims(path: Path) -> list[Claim]:
+    """Return the rows of a notebook's table of claims.
+
+    Raises:
+        ValueError: if a row is not claim, verdict, evidence, or its verdict is none of
+            ``VERDICTS``.
+    """
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+    return rows(text.partition(f"## {HEADING}\n")[2].partition("\n## ")[0], path.name)
+
+
+def rows(section: str, name: str) -> list[Claim]:
+    """Return the rows of a table of claims, as :func:`claims` does."""
+    lines = [
+        line.strip("| ").split(" | ") for line in section.splitlines() if "|" in line
+    ]
+    found = []
+    for row in lines[2:]:  # after the head and its rule
+        if len(row) != 3 or row[1].strip("* ") not in VERDICTS:
+            raise ValueError(
+                f"{name}: {' | '.join(row)!r} is not 'claim | verdict | evidence' "
+                f"with a verdict of {', '.join(VERDICTS)}."
+            )
+        found.append(Claim(row[0].strip(), row[1].strip("* "), row[2].strip()))
+    return found
+
+
+def summary(found: list[Claim]) -> str:
+    """Return the count by verdict, such as ``2 holds, 1 wrong``."""
+    counts = Counter(claim.verdict for claim in found)
+    return " · ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
