@@ -75,6 +75,29 @@ def test_function_check_answers_whatever_it_is_given(attempt, text):
     assert repr(twice(attempt)).startswith(text)
 
 
+def test_function_may_change_what_it_is_given():
+    def in_place(x, y):
+        return stable(x, y.clone()) + 0 * y.add_(1)
+
+    assert repr(bce.stable_bce(in_place)).startswith("✓ Correct")
+
+
+def test_gradient_that_cannot_be_computed_is_a_hint():
+    def spoiled(x, y):
+        return stable(x, y) + 0 * x.clamp_(min=0)
+
+    assert repr(bce.stable_bce(spoiled)).startswith("✗ Hint: the gradient cannot be")
+
+
+def test_an_error_of_the_check_itself_is_not_blamed_on_the_reader():
+    @checks_function(lambda fn: fn(1))
+    def broken(fn):
+        raise RuntimeError("a bug in the check")
+
+    with pytest.raises(RuntimeError, match="a bug in the check"):
+        broken(lambda x: x)
+
+
 def stable(x, y):
     return x.clamp(min=0) - x * y + torch.log1p(torch.exp(-x.abs()))
 
@@ -84,7 +107,7 @@ STABLE_BCE = [
     (lambda x, y: F.softplus(x) - x * y, "✓ Correct"),
     (
         lambda x, y: stable(x, y).mean(),
-        r"✗ Hint: return one term per element: shape (6,)",
+        "✗ Hint: return shape (6,), got ()",
     ),
     (lambda x, y: stable(x, 1 - y), "✗ Hint: at logit -3, target 0 the term is 0.0486"),
     (
@@ -100,7 +123,11 @@ STABLE_BCE = [
         lambda x, y: F.binary_cross_entropy(x.sigmoid(), y, reduction="none"),
         "✗ Hint: right",
     ),
-    (lambda x, y: stable(x, y).detach(), "✗ Hint: stable_bce raised"),
+    (lambda x, y: stable(x, y).detach(), "✗ Hint: the result has no gradient"),
+    (
+        lambda x, y: stable(x.double(), y),
+        "✗ Hint: keep the input's dtype torch.float32",
+    ),
     (lambda x, y: stable(x.detach(), y) + 0 * x, "✗ Hint: the values are right, but"),
     (lambda x, y: stable(x, y).tolist(), "✗ Hint: return a tensor, got list"),
 ]
@@ -260,11 +287,11 @@ def shifted(z):
         ),
         (
             lambda z: shifted(z).sum(),
-            "✗ Hint: for shape (4, 5) return shape (4,), got ()",
+            "✗ Hint: return shape (4,), got ()",
         ),
         (
             lambda z: shifted(z).tolist(),
-            "✗ Hint: for shape (4, 5) return shape (4,), got list",
+            "✗ Hint: return a tensor, got list",
         ),
         (lambda z: z.sum(-1), "✗ Hint: for small logits:"),
         (lambda z: None, "○ Not yet"),

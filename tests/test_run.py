@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
 import pytest
@@ -86,6 +90,44 @@ def test_hidden_cell_is_folded_everywhere(tmp_path):
     assert metadata["jupyter"] == {"source_hidden": True}
     assert metadata["cellView"] == "form"
     assert metadata["mystnb"]["code_prompt_show"] == "Solution: show"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_interrupted_run_changes_nothing_and_stops_its_kernels(tmp_path, name):
+    mark = tmp_path / "kernel"
+    source = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))"
+    path = notebook(tmp_path / "slow.ipynb", source, "time.sleep(60)")
+    before = path.read_bytes()
+    command = [sys.executable, run.__file__, str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not mark.exists() or not mark.read_text():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(getattr(signal, name))
+        assert "interrupted" in process.stderr.read()
+    assert process.returncode == 130
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["kernel", "slow.ipynb"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
+
+
+def test_failed_write_leaves_no_other_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        run.write_whole(path, "half \ud800")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_copied_cell_loses_what_its_tags_no_longer_say(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "1")
+    copied = nbformat.read(path, as_version=4)
+    copied.cells[0].metadata.update(cellView="form", jupyter={"source_hidden": True})
+    nbformat.write(copied, path)
+    assert run.main([str(path)]) == 0
+    assert json.loads(path.read_text())["cells"][0]["metadata"] == {"tags": []}
 
 
 def test_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

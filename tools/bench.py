@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 import platform
@@ -76,7 +77,9 @@ def main() -> None:
     executable = browser.find()
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for path in notebooks:
-        print(f"{path.stem}: runs in {seconds(lambda p=path: run.execute(p)):.1f} s")
+        print(
+            f"{path.stem}: runs in {seconds(lambda p=path: asyncio.run(run.execute(p))):.1f} s"
+        )
     with tempfile.TemporaryDirectory() as output:
         print(f"build from stored outputs: {seconds(lambda: build(output)):.1f} s")
         with (

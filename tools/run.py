@@ -10,13 +10,16 @@ stays, the notebook, cell and error are named, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -35,7 +38,7 @@ class NotebookFailed(Exception):
     """A notebook did not run to its end; the text names notebook, cell and error."""
 
 
-def execute(path: Path) -> NotebookNode:
+async def execute(path: Path) -> NotebookNode:
     """Run a notebook in its own folder with a fresh kernel of this environment.
 
     Args:
@@ -62,7 +65,8 @@ def execute(path: Path) -> NotebookNode:
         resources={"metadata": {"path": str(path.parent)}},
     )
     try:
-        client.execute()
+        # On cancellation too, this stops its kernel.
+        await client.async_execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise NotebookFailed(f"{path}: {_failed_cell(notebook, error)}") from None
     return notebook
@@ -113,7 +117,9 @@ def canonical(notebook: NotebookNode, stem: str) -> str:
 
 def _fold(cell: NotebookNode) -> None:
     """Fold a cell tagged hide-cell in JupyterLab and Colab too, under its title."""
-    if "hide-cell" not in cell.metadata.get("tags", []):
+    for key in ("jupyter", "cellView", "mystnb"):  # a copied cell brings the old ones
+        cell.metadata.pop(key, None)
+    if "hide-cell" not in cell.metadata.get("tags", []) or not cell.source:
         return
     title = cell.source.splitlines()[0].removeprefix("# @title ").partition(":")[0]
     cell.metadata["jupyter"] = {"source_hidden": True}
@@ -162,26 +168,71 @@ def _stable_ids(notebook: NotebookNode, stem: str) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Replace a file in one step: a reader sees the old text or the new, never half."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        if path.exists():
-            os.chmod(file.name, path.stat().st_mode)
-        os.replace(file.name, path)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, path.stat().st_mode if path.exists() else 0o644)
+        os.replace(name, path)
     except BaseException:
-        os.unlink(file.name)
+        os.unlink(name)
         raise
 
 
-def run(path: Path) -> bool:
+async def run(path: Path) -> bool:
     """Execute one notebook and store it; return whether its file changed."""
-    text = canonical(execute(path), path.stem)
+    notebook = await execute(path)
+    try:
+        text = canonical(notebook, path.stem)
+    except Exception as error:
+        raise NotebookFailed(f"{path}: cannot be stored: {error!r}") from error
     changed = text != path.read_text(encoding="utf-8")
     if changed:
         write_whole(path, text)
     return changed
+
+
+async def run_all(paths: list[Path], jobs: int, stopping: threading.Event) -> list[str]:
+    """Run notebooks, a few at a time, and return what failed."""
+    gate, failures = asyncio.Semaphore(jobs), []
+    progress = tqdm(total=len(paths), unit="notebook")
+
+    async def one(path: Path) -> None:
+        async with gate:
+            try:
+                if await run(path):
+                    tqdm.write(f"stored {path}")
+            except NotebookFailed as failure:
+                # nbclient takes a cancellation for a kernel that died.
+                if stopping.is_set():
+                    raise asyncio.CancelledError from None
+                failures.append(str(failure))
+            progress.update()
+
+    with progress:
+        await asyncio.gather(*map(one, paths))
+    return failures
+
+
+def interruptible(paths: list[Path], jobs: int) -> list[str]:
+    """Run notebooks so that Ctrl-C and a polite kill stop them and their kernels.
+
+    Raises:
+        KeyboardInterrupt: once every kernel has stopped.
+    """
+    # Not in the main thread: there nbclient would put its own signal handlers.
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
+        loop = runner.get_loop()
+        task = loop.create_task(run_all(paths, jobs, stopping))
+        done = pool.submit(loop.run_until_complete, task)
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            stopping.set()
+            loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -195,16 +246,11 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # stored outputs are the CPU's
     # Kernels side by side with a thread for each core would wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-    failures = []
-    with ProcessPoolExecutor(max(1, min(options.jobs, len(paths)))) as pool:
-        jobs = {pool.submit(run, path): path for path in paths}
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="notebook"):
-            try:
-                if job.result():
-                    tqdm.write(f"stored {jobs[job]}")
-            except NotebookFailed as failure:
-                failures.append(str(failure))
+    try:
+        failures = interruptible(paths, max(1, options.jobs))
+    except KeyboardInterrupt:
+        print("interrupted: what is not named above is unchanged", file=sys.stderr)
+        return 130
     for failure in failures:
         print(f"failed {failure}", file=sys.stderr)
     return 1 if failures else 0

@@ -13,7 +13,9 @@ from helpers.check.core import (
     Verdict,
     checks_function,
     correct,
+    gradient_of,
     hint,
+    wrong_tensor,
 )
 
 
@@ -28,13 +30,9 @@ def stable_bce(fn: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
     targets = torch.tensor([0.0, 1.0, 1.0, 0.0, 0.25, 1.0])
     terms = fn(logits, targets)
     expected = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    if not isinstance(terms, Tensor):
-        return hint(f"return a tensor, got {type(terms).__name__}.")
-    if terms.shape != logits.shape:
-        return hint(
-            f"return one term per element: shape {tuple(logits.shape)}, "
-            f"got {tuple(terms.shape)}. Leave the mean to the caller."
-        )
+    fault = wrong_tensor(terms, expected)
+    if fault:
+        return fault
     wrong = ~torch.isclose(terms, expected, atol=1e-5)
     if wrong.any():
         at = int(wrong.nonzero()[0])
@@ -55,7 +53,7 @@ def stable_bce(fn: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
             f"{terms[at].item():g}. Exponentials of large numbers overflow: "
             "exp(-|x|) cannot."
         )
-    (gradient,) = torch.autograd.grad(terms.sum(), far)
+    gradient = gradient_of(terms, far)
     wrong = ~torch.isclose(gradient, far.sign())
     if wrong.any():
         at = int(wrong.nonzero()[0])

@@ -40,10 +40,15 @@ def correct(text: str) -> Verdict:
     return Verdict("correct", text)
 
 
+class _AttemptFailed(Exception):
+    """The reader's function raised; anything else that a check raises is our bug."""
+
+
 def checks_function(probe: Callable[[Callable], object]):
     """Make a check of a reader's function: stubs and exceptions get their answer here.
 
     The reader may hand over anything, so whatever their function raises becomes a hint.
+    It gets copies of tensors, so it may change them.
 
     Args:
         probe: calls the reader's function once; its result is None for a stub.
@@ -61,16 +66,49 @@ def checks_function(probe: Callable[[Callable], object]):
                     f"Write check.{check.__name__}(your_function), without brackets."
                 )
             name = getattr(attempt, "__name__", "your function")
+
+            def guarded(*args):
+                copies = [a.clone() if hasattr(a, "clone") else a for a in args]
+                try:
+                    return attempt(*copies)
+                except Exception as error:
+                    text = f"{name} raised {type(error).__name__}: {error}"
+                    raise _AttemptFailed(text) from error
+
             try:
-                if probe(attempt) is None:
+                if probe(guarded) is None:
                     return not_yet(f"{name} returned None. Write its body, then rerun.")
-                return check(attempt)
-            except Exception as error:
-                return hint(f"{name} raised {type(error).__name__}: {error}")
+                return check(guarded)
+            except _AttemptFailed as failure:
+                return hint(str(failure))
 
         return checked
 
     return decorate
+
+
+def wrong_tensor(result: object, expected: object) -> Verdict | None:
+    """Return a hint if a result is no tensor of the expected shape, dtype and gradient."""
+    if type(result) is not type(expected):
+        return hint(f"return a tensor, got {type(result).__name__}.")
+    if result.shape != expected.shape:
+        return hint(f"return shape {tuple(expected.shape)}, got {tuple(result.shape)}.")
+    if result.dtype != expected.dtype:
+        return hint(f"keep the input's dtype {expected.dtype}, got {result.dtype}.")
+    if expected.requires_grad and not result.requires_grad:
+        return hint("the result has no gradient: leave out detach() and no_grad().")
+    return None
+
+
+def gradient_of(result, inputs):
+    """Return the gradient of a reader's result, summed, with respect to the inputs."""
+    import torch
+
+    try:
+        (gradient,) = torch.autograd.grad(result.sum(), inputs)
+    except RuntimeError as error:
+        raise _AttemptFailed(f"the gradient cannot be computed: {error}") from error
+    return gradient
 
 
 class Hint(NamedTuple):
@@ -126,7 +164,7 @@ class NumberCheck:
             )
         try:
             number = float(value)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             return hint(f"pass one number, got {type(value).__name__}.")
         if not math.isfinite(number):
             return hint(f"pass a finite number, got {number}.")

@@ -14,6 +14,7 @@ from helpers.check.core import (
     correct,
     hint,
     not_yet,
+    wrong_tensor,
 )
 
 floor = NumberCheck(
@@ -64,11 +65,9 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(4, 5, generator=generator)
     result, expected = fn(z), torch.logsumexp(z, dim=-1)
-    if not isinstance(result, Tensor) or result.shape != expected.shape:
-        shape = (
-            tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-        )
-        return hint(f"for shape (4, 5) return shape (4,), got {shape}.")
+    fault = wrong_tensor(result, expected)
+    if fault:
+        return fault
     if not torch.allclose(result, expected, atol=1e-5):
         return hint(
             f"for small logits: {expected[0]:.4f} expected, got {result[0]:.4f}."

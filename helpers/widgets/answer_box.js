@@ -1,7 +1,7 @@
 
 // The same verdicts as helpers.check.core.NumberCheck.
 export function verdict(value, { answer, tolerance, praise, hints }) {
-  if (!Number.isFinite(value)) return ["hint", "type one number, such as 0.5."];
+  if (!Number.isFinite(value)) return ["hint", "type one number, such as 0.5 or 1/2 or 2000."];
   if (Math.abs(value - answer) <= tolerance) return ["correct", praise];
   const fitting = hints.find(([low, high]) => low <= value && value <= high);
   if (fitting) return ["hint", fitting[2]];
@@ -19,12 +19,12 @@ function render({ model, el: host }) {
     result.className = `mp-${ROLES[state]}`;
     result.textContent = `${SIGNS[state]} ${text}`;
   };
-  const prompt = el("span");
+  const prompt = el("span", { style: "flex: 1 0 100%" });
   const input = el("input", { type: "text", inputmode: "decimal", autocomplete: "off",
     onkeydown: (event) => { if (event.key === "Enter") check(); } });
-  const label = el("label", { style: "flex-wrap: wrap" }, prompt, input);
+  const button = el("button", { type: "button", onclick: check }, "Check");
   host.append(el("div", { class: "mp", role: "group", "aria-label": "Answer box" },
-    el("div", { class: "mp-row" }, label, el("button", { type: "button", onclick: check }, "Check")), result));
+    el("label", { style: "flex-wrap: wrap" }, prompt, input, button), result));
   return follow(model, ["prompt"], () => { prompt.textContent = model.get("prompt"); });
 }
 

@@ -1,8 +1,10 @@
 """A number asked and checked in the page, with a kernel or without one."""
 
-from traitlets import Float, List, Unicode
+import math
 
-from helpers.widgets.base import BookWidget
+from traitlets import Float, Unicode
+
+from helpers.widgets.base import BookWidget, fresh_list
 
 
 class AnswerBox(BookWidget):
@@ -12,10 +14,13 @@ class AnswerBox(BookWidget):
     """
 
     label = "○ Not yet: put a number in place of the dots. Answer box"
-    height_px = (104, 210)
-
     prompt = Unicode().tag(sync=True)
     answer = Float().tag(sync=True)
     tolerance = Float().tag(sync=True)
     praise = Unicode().tag(sync=True)
-    hints = List().tag(sync=True)  # [low, high, text]
+    hints = fresh_list(list)  # [low, high, text]
+
+    def room_px(self) -> tuple[int, int]:
+        """Return the heights for a prompt of this length, 23 px a line."""
+        wide, narrow = (math.ceil(len(self.prompt) / n) for n in (90, 43))
+        return 106 + 23 * wide, 129 + 23 * narrow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
-from traitlets import Unicode, default
+from traitlets import List, Unicode, default
 
 from helpers import style
 
@@ -18,6 +19,16 @@ FOLDER = Path(__file__).parent
 STATE_MIME = "application/vnd.measured-pytorch.widget+json"
 
 
+def fresh_list(make: Callable[[], list]) -> List:
+    """Return a synced list trait whose default no two widgets share."""
+
+    class FreshList(List):
+        def make_dynamic_default(self) -> list:
+            return make()
+
+    return FreshList().tag(sync=True)
+
+
 class BookWidget(anywidget.AnyWidget):
     """An anywidget whose front end is ``core.js`` followed by its own ``<stem>.js``.
 
@@ -26,7 +37,7 @@ class BookWidget(anywidget.AnyWidget):
     """
 
     label = "Widget"
-    height_px = (400, 600)  # at 720 px and at 340 px of width
+    height_px = (400, 600)  # in a column of 688 px, and of 368 px
 
     _height_px = Unicode().tag(sync=True)  # read by the page before any script runs
 
@@ -55,7 +66,11 @@ class BookWidget(anywidget.AnyWidget):
                     f"{type(self).__name__}: no setting {name!r}. It has: {shown}."
                 )
         super().__init__(**traits)
-        self._height_px = "{} {}".format(*self.height_px)
+        self._height_px = "{} {}".format(*self.room_px())
+
+    def room_px(self) -> tuple[int, int]:
+        """Return the heights to keep, for a widget whose height depends on its content."""
+        return self.height_px
 
     def __repr__(self) -> str:
         return f"{self.label}: run this cell to interact"

@@ -1,8 +1,8 @@
 """The worked BCE example, editable, above one logit on a slider."""
 
-from traitlets import Enum, Float, List, TraitError, validate
+from traitlets import Enum, Float, TraitError, validate
 
-from helpers.widgets.base import BookWidget
+from helpers.widgets.base import BookWidget, fresh_list
 
 
 class BceExplorer(BookWidget):
@@ -23,8 +23,8 @@ class BceExplorer(BookWidget):
     label = "BCE explorer"
     height_px = (784, 1176)
 
-    values = List([[0.3992, 0.2232, 0.6435], [0.3800, 0.3044, 0.3241]]).tag(sync=True)
-    targets = List([[0, 1, 1], [0, 0, 1]]).tag(sync=True)
+    values = fresh_list(lambda: [[0.3992, 0.2232, 0.6435], [0.3800, 0.3044, 0.3241]])
+    targets = fresh_list(lambda: [[0, 1, 1], [0, 0, 1]])
     kind = Enum(["probabilities", "logits"], "probabilities").tag(sync=True)
     target = Enum([0, 1], 0).tag(sync=True)
     logit = Float(16.0).tag(sync=True)
@@ -32,11 +32,12 @@ class BceExplorer(BookWidget):
     @validate("values", "targets")
     def _table(self, proposal):
         name, rows = proposal["trait"].name, proposal["value"]
+        rows = [list(row) if isinstance(row, (list, tuple)) else row for row in rows]
         fits = [len(row) if isinstance(row, list) else 0 for row in rows] == [3, 3]
         if not fits:
             raise TraitError(f"BceExplorer: {name} must be 2 rows of 3, got {rows!r}.")
         for cell in (cell for row in rows for cell in row):
-            if name == "targets" and cell not in (0, 1):
+            if name == "targets" and not (type(cell) is int and cell in (0, 1)):
                 raise TraitError(f"BceExplorer: targets must be 0 or 1, got {cell!r}.")
             if name == "values" and not (
                 isinstance(cell, (int, float)) and -60 <= cell <= 60

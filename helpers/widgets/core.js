@@ -10,8 +10,10 @@ export function format(value, digits = 4) {
   return (small ? value.toExponential(1) : value.toFixed(digits)).replace(/-/g, "−");
 }
 
-// What a reader typed: a comma or a point, a hyphen or a minus, a fraction. NaN if no number.
+// What a reader typed: a comma or a point, a hyphen or a minus, a fraction. NaN if no
+// number, and for 1,000, which is one to some and a thousand to others.
 export function parse(text) {
+  if (/[1-9]\d*,\d{3}(?!\d)/.test(text)) return NaN;
   const parts = text.trim().replace(/−/g, "-").replace(/,/g, ".").split("/");
   const numbers = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
   return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? numbers[0] / numbers[1] : NaN;
@@ -48,11 +50,9 @@ export function follow(model, names, paint) {
   return () => { for (const name of names) model.off(`change:${name}`, paint); };
 }
 
-let groups = 0;
-
 // One of a few: native radio buttons, so arrow keys work.
 export function choice(legend, options, onchange) {
-  const name = `mp-choice-${groups++}`;
+  const name = `mp-${Math.random().toString(36).slice(2)}`; // unlike any other widget's
   const inputs = options.map(([value, text]) => {
     const input = el("input", { type: "radio", name, onchange: () => onchange(value) });
     return { value, input, label: el("label", {}, input, text) };

@@ -1,8 +1,8 @@
 """Which numbers compete: softmax over each dimension of a small tensor."""
 
-from traitlets import Enum, List, TraitError, validate
+from traitlets import Enum, TraitError, validate
 
-from helpers.widgets.base import BookWidget
+from helpers.widgets.base import BookWidget, fresh_list
 
 
 class SoftmaxDim(BookWidget):
@@ -20,10 +20,12 @@ class SoftmaxDim(BookWidget):
     label = "Softmax explorer"
     height_px = (510, 1000)
 
-    logits = List(
-        [[[2.0, 0.5], [0.0, 1.5], [1.0, -1.0]], [[0.0, 2.0], [3.0, 1.0], [1.0, 0.0]]]
+    logits = fresh_list(
+        lambda: [
+            [[2.0, 0.5], [0.0, 1.5], [1.0, -1.0]],
+            [[0.0, 2.0], [3.0, 1.0], [1.0, 0.0]],
+        ]
     )
-    logits.tag(sync=True)
     dim = Enum([0, 1, 2], 1).tag(sync=True)
 
     @validate("logits")
