@@ -7,6 +7,16 @@ costs next to nothing on top of ``import torch``.
 __version__ = "0.1.0"
 
 
+def require_seed(caller: str, seed: object, largest: int) -> None:
+    """Raise an error that names the caller, unless a seed is an integer in range."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"{caller}: seed must be an integer, got {seed!r}. Try seed=0.")
+    if not 0 <= seed <= largest:
+        raise ValueError(
+            f"{caller}: seed must be from 0 to {largest}, got {seed}. Try seed=0."
+        )
+
+
 def start(seed: int = 0) -> None:
     """Make a notebook repeatable: seed PyTorch, set the figure style, shorten warnings.
 
@@ -24,10 +34,7 @@ def start(seed: int = 0) -> None:
         >>> round(torch.rand(1).item(), 4)
         0.4963
     """
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise TypeError(f"start: seed must be an integer, got {seed!r}. Try seed=0.")
-    if seed < 0:
-        raise ValueError(f"start: seed must be 0 or more, got {seed}. Try seed=0.")
+    require_seed("start", seed, 2**64 - 1)
 
     import warnings
 
@@ -35,7 +42,7 @@ def start(seed: int = 0) -> None:
 
     from helpers import style
 
-    torch.manual_seed(seed)
+    torch.manual_seed(int(seed))
     style.use()
     # The default text begins with the path of a file on the machine that ran it.
     warnings.formatwarning = lambda message, category, *_, **__: (

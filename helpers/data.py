@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from helpers import require_seed
+
 
 class Split(NamedTuple):
     """A training set and a test set.
@@ -39,7 +41,8 @@ def breast_cancer(
         A :class:`Split`; targets are 0 (malignant) and 1 (benign).
 
     Raises:
-        TypeError: if ``dtype`` is not a floating-point type.
+        TypeError: if ``seed`` is no integer or ``dtype`` no floating-point type.
+        ValueError: if ``seed`` is not from 0 to 2**32 - 1.
 
     Example:
         >>> split = breast_cancer()
@@ -49,7 +52,7 @@ def breast_cancer(
     Source: Wolberg, Mangasarian, Street and Street (1995), Breast Cancer Wisconsin
     (Diagnostic), as bundled by ``sklearn.datasets.load_breast_cancer``.
     """
-    _require_floating("breast_cancer", dtype)
+    _require("breast_cancer", seed, dtype)
     from sklearn.datasets import load_breast_cancer
 
     features, targets = load_breast_cancer(return_X_y=True)
@@ -67,7 +70,8 @@ def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
         A :class:`Split`: pixels ``(N, 64)`` from 0 to 1, classes as int64.
 
     Raises:
-        TypeError: if ``dtype`` is not a floating-point type.
+        TypeError: if ``seed`` is no integer or ``dtype`` no floating-point type.
+        ValueError: if ``seed`` is not from 0 to 2**32 - 1.
 
     Example:
         >>> split = digits()
@@ -77,14 +81,16 @@ def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
     Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, as
     bundled by ``sklearn.datasets.load_digits``.
     """
-    _require_floating("digits", dtype)
+    _require("digits", seed, dtype)
     from sklearn.datasets import load_digits
 
     pixels, classes = load_digits(return_X_y=True)
     return _split(pixels / 16, classes, seed, False, dtype, torch.int64)
 
 
-def _require_floating(caller: str, dtype: object) -> None:
+def _require(caller: str, seed: object, dtype: object) -> None:
+    """Raise an error that names the caller, unless seed and dtype can be used."""
+    require_seed(caller, seed, 2**32 - 1)
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(
             f"{caller}: dtype must be a floating-point type, got {dtype}. "

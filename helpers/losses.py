@@ -82,10 +82,16 @@ def _counts(caller: str, targets: Tensor) -> tuple[Tensor, Tensor]:
             f"{caller}: targets must hold data, got a tensor on the 'meta' device. "
             "Pass the real targets."
         )
+    if targets.layout != torch.strided:
+        raise TypeError(
+            f"{caller}: targets must be a dense tensor, got {targets.layout}. "
+            "Convert it: targets.to_dense()."
+        )
     if targets.ndim not in (1, 2) or targets.numel() == 0:
         raise ValueError(
             f"{caller}: targets must be (N,) or (N, C) with at least one element, "
-            f"got shape {tuple(targets.shape)}. Reshape: targets.reshape(-1)."
+            f"got shape {tuple(targets.shape)}. For several classes keep C as the last "
+            "dimension: targets.flatten(0, -2)."
         )
     wrong = (targets != 0) & (targets != 1)  # nan is neither
     if wrong.any():

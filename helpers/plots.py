@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from helpers.style import LINE_STYLES, color
@@ -23,7 +23,7 @@ def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
         The figure and its axes, left to right.
 
     Raises:
-        TypeError: if ``titles`` is one string, not a list of them.
+        TypeError: if ``titles`` is not a list or tuple of strings.
         ValueError: if there are none, or more than four.
 
     Example:
@@ -31,9 +31,9 @@ def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
         >>> [ax.get_title(loc="left") for ax in axes]
         ['loss', 'gradient']
     """
-    if isinstance(titles, str):
+    if not isinstance(titles, (list, tuple)):
         raise TypeError(
-            f"panels: titles must be a list of strings, got the string {titles!r}. "
+            f"panels: titles must be a list of strings, got {titles!r}. "
             f"Write panels([{titles!r}])."
         )
     if not 1 <= len(titles) <= 4:
@@ -61,7 +61,9 @@ def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
         role: ``"correct"``, ``"pitfall"``, ``"reference"`` or ``"extra"``.
 
     Raises:
-        ValueError: if ``x`` and ``y`` differ in length, or the role has no line style.
+        TypeError: if ``x`` or ``y`` are not numbers.
+        ValueError: if they are not one-dimensional, empty, or differ in length, or the
+            role has no line style.
 
     Example:
         >>> figure, (ax,) = panels(["loss"])
@@ -73,12 +75,31 @@ def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
         raise ValueError(
             f"line: role must be one of {', '.join(LINE_STYLES)}, got {role!r}."
         )
-    if len(x) != len(y):
+    x, y = _numbers("x", x), _numbers("y", y)
+    if x.shape != y.shape:
         raise ValueError(
             f"line: x and y must be equally long, got {len(x)} and {len(y)} numbers. "
             "Pass one y for every x."
         )
     ax.plot(x, y, color=color(role), linestyle=LINE_STYLES[role], label=label)
+
+
+def _numbers(name: str, values: object):
+    """Return a NumPy array ``(N,)``, from a tensor with a gradient too."""
+    import numpy as np
+
+    if hasattr(values, "detach"):  # bfloat16 has no NumPy type of its own
+        values = values.detach().cpu().double()
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"line: {name} must be numbers, got {values!r}.") from None
+    if array.ndim != 1 or not len(array):
+        raise ValueError(
+            f"line: {name} must be one-dimensional with at least one number, got shape "
+            f"{array.shape}. Pass one curve at a time."
+        )
+    return array
 
 
 def describe(figure: Figure) -> str:
@@ -101,16 +122,29 @@ def describe(figure: Figure) -> str:
     """
     rows = []
     for ax in figure.axes:
-        for curve in ax.lines:
-            if curve.get_label().startswith("_"):  # Matplotlib's mark for "no legend"
-                continue
-            ys = [float(v) for v in curve.get_ydata()]
+        for name, ys in _series(ax):
             rows.append(
-                f"{ax.get_title(loc='left')} | {curve.get_label()}: {len(ys)} points, "
+                f"{ax.get_title(loc='left')} | {name}: {len(ys)} points, "
                 f"first {ys[0]:.3g}, last {ys[-1]:.3g}, "
                 f"lowest {min(ys):.3g}, highest {max(ys):.3g}"
             )
     return "\n".join(rows)
+
+
+def _series(ax: Axes) -> Iterator[tuple[str, list[float]]]:
+    """Name everything drawn on axes, with its heights: curves, bars, dots, pictures."""
+    drawn = [(curve.get_label(), curve.get_ydata()) for curve in ax.lines]
+    for bars in ax.containers:
+        if hasattr(bars, "patches"):
+            drawn.append((bars.get_label(), [bar.get_height() for bar in bars.patches]))
+    for dots in ax.collections:
+        if hasattr(dots, "get_offsets"):
+            drawn.append((dots.get_label(), [y for _, y in dots.get_offsets()]))
+    drawn += [("picture", picture.get_array().ravel()) for picture in ax.images]
+    for name, ys in drawn:
+        hidden = str(name).startswith("_")  # Matplotlib's mark for "no legend"
+        if len(ys) and not (hidden and len(drawn) > 1):
+            yield ("values" if hidden else name), [float(y) for y in ys]
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -121,17 +155,22 @@ def show(figure: Figure, alt: str) -> None:
         alt: what it shows, in one or two sentences of at least 20 characters.
 
     Raises:
-        ValueError: if ``alt`` says too little.
+        ValueError: if ``alt`` says too little, or the figure shows no numbers.
     """
-    if len(alt.strip()) < 20:
+    if not isinstance(alt, str) or len(alt.strip()) < 20:
         raise ValueError(
             f"show: alt must say in a sentence what the figure shows, got {alt!r}. "
             "Write what a reader who cannot see it needs to know."
         )
     from IPython.display import display
 
+    if not describe(figure):
+        raise ValueError(
+            "show: figure must have curves, bars, dots or a picture, got none of them. "
+            "Draw something with a label, so that its numbers can be compared."
+        )
     for ax in figure.axes:
-        if ax.lines and not ax.get_legend():
+        if ax.get_legend_handles_labels()[1] and not ax.get_legend():
             ax.legend(loc="best")
     width_px, _ = figure.get_size_inches() * 100
     display(

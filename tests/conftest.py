@@ -38,7 +38,10 @@ def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="session")
 def book(tmp_path_factory) -> Path:
     """The folder of the book's pages, built once for all workers."""
-    shared = tmp_path_factory.getbasetemp().parent
+    # All workers of one run share the folder above their own.
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if worker else shared
     pages = shared / "book" / "_build" / "html"
     with FileLock(shared / "book.lock"):
         if not (shared / "book.done").exists():
@@ -72,3 +75,22 @@ def chromium():
         chromium = playwright.chromium.launch(executable_path=executable)
         yield chromium
         chromium.close()
+
+
+IMPORT_AND_EVALUATE = """async ([text, expression, a]) => {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const m = await import(url);
+  return new Function("m", "a", `return ${expression}`)(m, a);
+}"""
+
+
+@pytest.fixture(scope="module")
+def front_end(chromium):
+    """Evaluate an expression of a widget's named exports ``m`` and an argument ``a``."""
+    page = chromium.new_page()
+
+    def evaluate(widget, expression, argument):
+        return page.evaluate(IMPORT_AND_EVALUATE, [widget()._esm, expression, argument])
+
+    yield evaluate
+    page.close()

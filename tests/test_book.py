@@ -1,10 +1,12 @@
 """The built book in a real browser: every page, light and dark, wide and narrow."""
 
 import gzip
+import html
 import json
 import re
 import shutil
 
+import claims
 import pytest
 import torch
 import torch.nn.functional as F
@@ -21,11 +23,10 @@ READY = "[...document.querySelectorAll('.mp-view')].every((v) => 'ready' in v.da
 
 def page_names():
     """Every page of the book, before it is built."""
-    import yaml
-
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-    files = [toc["root"]] + [c["file"] for p in toc["parts"] for c in p["chapters"]]
-    return [f"{file}.html" for file in files] + ["search.html", "genindex.html"]
+    return [f"{file}.html" for file in claims.pages()] + [
+        "search.html",
+        "genindex.html",
+    ]
 
 
 class Visit:
@@ -117,8 +118,9 @@ def test_room_kept_for_a_widget_is_its_height(visit, path, viewport):
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_every_picture_has_the_alt_text_of_its_cell(book, path):
-    html = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
-    alts = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', html)
+    text = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+    alts = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', text)
+    alts = [html.unescape(alt) for alt in alts]
     cells = [cell.metadata.get("mystnb", {}) for _, cell in Chapter.read(path).code]
     assert alts == [c["image"]["alt"] for c in cells if "image" in c]
 
@@ -127,13 +129,14 @@ def test_every_picture_has_the_alt_text_of_its_cell(book, path):
 def test_colab_and_download_lead_to_this_notebook(book, path):
     import set_address
 
-    html = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+    text = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
     owner_and_name = set_address.current(ROOT).removeprefix("https://github.com/")
     assert (
         "https://colab.research.google.com/github/"
-        f"{owner_and_name}/blob/main/notebooks/{path.name}" in html
+        f"{owner_and_name}/blob/{set_address.branch(ROOT)}/notebooks/{path.name}"
+        in text
     )
-    assert f'href="../_sources/notebooks/{path.name}"' in html
+    assert f'href="../_sources/notebooks/{path.name}"' in text
     assert (
         book / "_sources" / "notebooks" / path.name
     ).read_bytes() == path.read_bytes()
@@ -309,9 +312,19 @@ def test_explorer_shows_the_cliff_by_mouse(explorer):
     box = slider.bounding_box()
     page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
     assert 17.4 < float(slider.input_value()) < 17.9
+    assert_curves_stay_inside(widget)
     pitfall, correct = (widget.locator("tbody tr").nth(i).inner_text() for i in (2, 3))
     assert pitfall.split()[-2:] == ["100.0000", "0.0000"]
     assert correct.split()[-1] == "1.0000"
+
+
+def assert_curves_stay_inside(widget):
+    for chart in widget.locator("svg").all():
+        frame = chart.bounding_box()
+        for curve in chart.locator(".mp-curve").all():
+            box = curve.bounding_box()
+            assert frame["y"] <= box["y"]
+            assert box["y"] + box["height"] <= frame["y"] + frame["height"]
 
 
 def test_explorer_works_by_touch(chromium, address):
@@ -352,15 +365,15 @@ def test_two_views_of_one_state_do_not_share_listeners_with_others(visit):
 def test_control_without_a_kernel_says_so(chromium, address, book):
     """A widget that is not the book's own is told apart, not left blank."""
     page = chromium.new_page()
-    html = (book / "notebooks" / "bce_and_logits.html").read_text("utf-8")
-    stored = re.search(r'widget-state\+json">(.*?)</script>', html, re.S)[1]
+    text = (book / "notebooks" / "bce_and_logits.html").read_text("utf-8")
+    stored = re.search(r'widget-state\+json">(.*?)</script>', text, re.S)[1]
     state = json.loads(stored)
     for model in state["state"].values():
         model["state"].pop("_esm", None)
     page.route(
         "**/bce_and_logits.html",
         lambda route: route.fulfill(
-            body=html.replace(stored, json.dumps(state)), content_type="text/html"
+            body=text.replace(stored, json.dumps(state)), content_type="text/html"
         ),
     )
     page.goto(address + "notebooks/bce_and_logits.html")

@@ -83,6 +83,7 @@ def test_notebook_alone_installs_the_helpers_and_runs(
     where = subprocess.check_output(
         [python, "-c", "import helpers; print(helpers.__file__)"],
         cwd=tmp_path,
+        env=environment,
         text=True,
     )
     assert Path(where.strip()).is_relative_to(runtime)

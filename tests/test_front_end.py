@@ -9,25 +9,6 @@ from helpers.check.core import Hint, NumberCheck
 from helpers.widgets import AnswerBox, BceExplorer, CrossEntropyMargin, SoftmaxDim
 
 
-@pytest.fixture(scope="module")
-def page(chromium):
-    page = chromium.new_page()
-    yield page
-    page.close()
-
-
-def call(page, widget, expression, argument):
-    """Evaluate an expression of a widget's named exports ``m`` and an argument ``a``."""
-    return page.evaluate(
-        """async ([text, expression, a]) => {
-          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-          const m = await import(url);
-          return new Function("m", "a", `return ${expression}`)(m, a);
-        }""",
-        [widget()._esm, expression, argument],
-    )
-
-
 def random_logits(count=2000, span=100):
     generator = torch.Generator().manual_seed(0)
     logits = (torch.rand(count, generator=generator) - 0.5) * 2 * span
@@ -56,12 +37,11 @@ def pairs(logits, targets):
     ],
     ids=["sigmoid and BCELoss", "BCEWithLogitsLoss"],
 )
-def test_bce_explorer_agrees_with_torch(page, loss, value, slope, span):
+def test_bce_explorer_agrees_with_torch(front_end, loss, value, slope, span):
     logits, targets = random_logits(span=span)
     terms = loss(logits, targets)
     terms.sum().backward()
-    ours = call(
-        page,
+    ours = front_end(
         BceExplorer,
         f"a.map(([x, y]) => [{value}, {slope}])",
         pairs(logits, targets),
@@ -70,13 +50,13 @@ def test_bce_explorer_agrees_with_torch(page, loss, value, slope, span):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
-def test_bce_explorer_s_cliff_is_torch_s(page):
+def test_bce_explorer_s_cliff_is_torch_s(front_end):
     near = torch.linspace(16.6, 16.7, 1001)
-    ours = call(page, BceExplorer, "a.map((x) => m.sigmoid(x) === 1)", near.tolist())
+    ours = front_end(BceExplorer, "a.map((x) => m.sigmoid(x) === 1)", near.tolist())
     assert ours == (torch.sigmoid(near) == 1).tolist()
 
 
-def test_bce_explorer_s_table_is_torch_s(page):
+def test_bce_explorer_s_table_is_torch_s(front_end):
     generator = torch.Generator().manual_seed(1)
     values = torch.rand(2, 3, generator=generator)
     targets = torch.randint(0, 2, (2, 3), generator=generator)
@@ -85,8 +65,7 @@ def test_bce_explorer_s_table_is_torch_s(page):
         "logits": F.binary_cross_entropy_with_logits,
     }
     for kind, loss in losses.items():
-        ours = call(
-            page,
+        ours = front_end(
             BceExplorer,
             "m.terms(...a)",
             [values.double().tolist(), targets.tolist(), kind],
@@ -96,24 +75,22 @@ def test_bce_explorer_s_table_is_torch_s(page):
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_softmax_dim_agrees_with_torch(page, dim):
+def test_softmax_dim_agrees_with_torch(front_end, dim):
     generator = torch.Generator().manual_seed(dim)
     for _ in range(50):
         logits = (torch.rand(2, 3, 2, generator=generator) - 0.5) * 40
-        ours = call(
-            page, SoftmaxDim, "m.softmax(...a)", [logits.double().tolist(), dim]
-        )
+        ours = front_end(SoftmaxDim, "m.softmax(...a)", [logits.double().tolist(), dim])
         theirs = torch.softmax(logits, dim)
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
-        sums = call(page, SoftmaxDim, "m.sums(...a)", [theirs.double().tolist(), dim])
+        sums = front_end(SoftmaxDim, "m.sums(...a)", [theirs.double().tolist(), dim])
         np.testing.assert_allclose(sums, np.ones(12 // (2, 3, 2)[dim]), atol=1e-6)
 
 
-def test_softmax_dim_measures_the_other_sample(page):
+def test_softmax_dim_measures_the_other_sample(front_end):
     before, after = torch.rand(2, 3, 2), torch.rand(2, 3, 2)
     for sample in (0, 1):
         argument = [before.double().tolist(), after.double().tolist(), sample]
-        ours = call(page, SoftmaxDim, "m.moved(...a)", argument)
+        ours = front_end(SoftmaxDim, "m.moved(...a)", argument)
         assert ours == pytest.approx(
             (before - after)[sample].abs().max().item(), abs=1e-6
         )
@@ -130,7 +107,7 @@ PAIRINGS = {
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
 @pytest.mark.parametrize("classes", [2, 5, 10, 100, 1000])
-def test_cross_entropy_margin_agrees_with_torch(page, pairing, classes):
+def test_cross_entropy_margin_agrees_with_torch(front_end, pairing, classes):
     margins = torch.linspace(-20, 20, 161, dtype=torch.float64)
     theirs = []
     for margin in margins:
@@ -141,25 +118,25 @@ def test_cross_entropy_margin_agrees_with_torch(page, pairing, classes):
         loss.backward()
         theirs.append([loss.item(), z.grad[0, 0].item()])
     argument = [margins.tolist(), pairing, classes]
-    ours = call(
-        page, CrossEntropyMargin, "a[0].map((x) => m.PAIRINGS[a[1]](x, a[2]))", argument
+    ours = front_end(
+        CrossEntropyMargin, "a[0].map((x) => m.PAIRINGS[a[1]](x, a[2]))", argument
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 1000])
-def test_cross_entropy_margin_s_floor_is_reached_and_not_passed(page, classes):
-    floor = call(page, CrossEntropyMargin, "m.floorOf('ce_softmax', a)", classes)
-    best = call(page, CrossEntropyMargin, "m.PAIRINGS.ce_softmax(60, a)[0]", classes)
+def test_cross_entropy_margin_s_floor_is_reached_and_not_passed(front_end, classes):
+    floor = front_end(CrossEntropyMargin, "m.floorOf('ce_softmax', a)", classes)
+    best = front_end(CrossEntropyMargin, "m.PAIRINGS.ce_softmax(60, a)[0]", classes)
     assert best == pytest.approx(floor, abs=1e-9)
 
 
-def test_answer_box_gives_the_verdict_of_the_check(page):
+def test_answer_box_gives_the_verdict_of_the_check(front_end):
     check = NumberCheck("?", 0.5, 0.01, "yes.", [Hint(2, 3, "that is far.")])
     spec = {name: getattr(check, name) for name in ("answer", "tolerance", "praise")}
     spec["hints"] = [list(h) for h in check.hints]
     values = [0.5, 0.509, 0.52, -1, 0, 2, 2.5, 3, 3.5, 100]
-    ours = call(page, AnswerBox, "a[0].map((v) => m.verdict(v, a[1]))", [values, spec])
+    ours = front_end(AnswerBox, "a[0].map((v) => m.verdict(v, a[1]))", [values, spec])
     theirs = [list(check(value)) for value in values]
     assert ours == theirs
 
@@ -168,13 +145,13 @@ def test_answer_box_gives_the_verdict_of_the_check(page):
     ("typed", "number"),
     [("0.5", 0.5), ("0,5", 0.5), (" −3 ", -3), ("970/30", 970 / 30), ("1e-3", 1e-3)],
 )
-def test_typed_number_is_read_as_meant(page, typed, number):
-    assert call(page, AnswerBox, "m.parse(a)", typed) == pytest.approx(number)
+def test_typed_number_is_read_as_meant(front_end, typed, number):
+    assert front_end(AnswerBox, "m.parse(a)", typed) == pytest.approx(number)
 
 
 @pytest.mark.parametrize("typed", ["", " ", "abc", "1/2/3", "1/", "--1"])
-def test_typed_nonsense_is_no_number(page, typed):
-    assert call(page, AnswerBox, "Number.isNaN(m.parse(a))", typed)
+def test_typed_nonsense_is_no_number(front_end, typed):
+    assert front_end(AnswerBox, "Number.isNaN(m.parse(a))", typed)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +165,6 @@ def test_typed_nonsense_is_no_number(page, typed):
     ],
 )
 def test_number_is_shown_with_a_minus_and_never_as_a_false_zero(
-    page, value, digits, text
+    front_end, value, digits, text
 ):
-    assert call(page, AnswerBox, "m.format(...a)", [value, digits]) == text
+    assert front_end(AnswerBox, "m.format(...a)", [value, digits]) == text

@@ -41,8 +41,9 @@ def test_start_takes_the_path_out_of_warnings(monkeypatch, capsys):
     [
         ("0", TypeError, "seed must be an integer, got '0'. Try seed=0"),
         (1.5, TypeError, "got 1.5"),
+        (2**64, ValueError, "from 0 to 18446744073709551615, got 18446744073709551616"),
         (True, TypeError, "got True"),
-        (-1, ValueError, "0 or more, got -1. Try seed=0"),
+        (-1, ValueError, "from 0 to 18446744073709551615, got -1. Try seed=0"),
     ],
 )
 def test_start_names_a_bad_seed(seed, error, message):
@@ -72,6 +73,25 @@ def test_breast_cancer_split_depends_on_the_seed_alone():
     assert not torch.equal(first.x_test, other.x_test)
 
 
+@pytest.mark.parametrize("loader", [data.breast_cancer, data.digits])
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (None, TypeError, "an integer, got None"),
+        (-1, ValueError, "from 0 to .* got -1"),
+    ],
+)
+def test_loader_names_a_bad_seed(loader, seed, error, message):
+    with pytest.raises(error, match=f"{loader.__name__}: seed must be {message}"):
+        loader(seed=seed)
+
+
+def test_digits_are_scaled_and_stratified():
+    split = data.digits(seed=0, dtype=torch.float64)
+    assert (split.x_train.min(), split.x_train.max()) == (0, 1)
+    assert split.y_test.bincount().min() >= 43
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, "float32", None])
 def test_breast_cancer_names_a_bad_dtype(dtype):
     with pytest.raises(
@@ -88,7 +108,8 @@ def test_panels_are_titled_left_to_right():
 @pytest.mark.parametrize(
     ("titles", "error", "message"),
     [
-        ("loss", TypeError, r"list of strings, got the string 'loss'. Write panels"),
+        ("loss", TypeError, r"list of strings, got 'loss'. Write panels"),
+        (None, TypeError, "list of strings, got None"),
         ([], ValueError, "1 to 4 strings, got 0"),
         (["a"] * 5, ValueError, "1 to 4 strings, got 5"),
     ],
@@ -115,6 +136,58 @@ def test_line_names_bad_arguments():
         plots.line(ax, [1, 2], [1], "x")
 
 
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (
+            torch.zeros(2, 1),
+            ValueError,
+            r"y must be one-dimensional .* got shape \(2, 1\)",
+        ),
+        (3.0, ValueError, r"y must be one-dimensional .* got shape \(\)"),
+        ([], ValueError, r"at least one number, got shape \(0,\)"),
+        (["a", "b"], TypeError, r"y must be numbers, got \['a', 'b'\]"),
+    ],
+)
+def test_line_names_what_is_no_curve(y, error, message):
+    _, (ax,) = plots.panels(["loss"])
+    with pytest.raises(error, match=f"line: .*{message}"):
+        plots.line(ax, [1, 2], y, "x")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64, torch.int64])
+def test_line_takes_tensors_of_any_kind(dtype):
+    _, (ax,) = plots.panels(["loss"])
+    y = torch.tensor([1, 2]).to(dtype)
+    plots.line(ax, [1, 2], y.requires_grad_() if dtype.is_floating_point else y, "x")
+    assert ax.lines[0].get_ydata().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax, v: ax.bar([0, 1], [1, v], label="bars"),
+        lambda ax, v: ax.scatter([0, 1], [1, v], label="dots"),
+        lambda ax, v: ax.imshow([[1, v]]),
+        lambda ax, v: ax.plot([1, v]),
+    ],
+)
+def test_describe_notices_a_change_in_whatever_is_drawn(draw):
+    texts = []
+    for value in (4, 400):
+        figure, (ax,) = plots.panels(["x"])
+        draw(ax, value)
+        texts.append(plots.describe(figure))
+    assert "400" in texts[1]
+    assert texts[0] != texts[1]
+
+
+def test_show_refuses_a_figure_without_numbers():
+    figure, _ = plots.panels(["loss"])
+    with pytest.raises(ValueError, match="curves, bars, dots or a picture, got none"):
+        plots.show(figure, alt="A figure in which there is nothing.")
+
+
 def test_describe_notices_a_changed_curve():
     texts = []
     for last in (0.2, 0.3):
@@ -138,7 +211,8 @@ def test_show_displays_picture_alt_text_and_numbers(monkeypatch):
     )
 
 
-def test_show_asks_for_alt_text():
+@pytest.mark.parametrize("alt", ["loss", "", None])
+def test_show_asks_for_alt_text(alt):
     figure, _ = plots.panels(["loss"])
-    with pytest.raises(ValueError, match="alt must say in a sentence .*got 'loss'"):
-        plots.show(figure, alt="loss")
+    with pytest.raises(ValueError, match=f"alt must say in a sentence .*got {alt!r}"):
+        plots.show(figure, alt=alt)

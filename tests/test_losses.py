@@ -64,7 +64,7 @@ BAD = [
     ([0, 1], TypeError, r"targets must be a torch.Tensor, got list. Convert it"),
     (torch.tensor([0j, 1]), TypeError, r"real zeros and ones, got torch.complex64"),
     (torch.tensor(1.0), ValueError, r"\(N,\) or \(N, C\).*got shape \(\)"),
-    (torch.zeros(2, 2, 2), ValueError, r"got shape \(2, 2, 2\). Reshape"),
+    (torch.zeros(2, 2, 2), ValueError, r"got shape \(2, 2, 2\). For several"),
     (torch.zeros(0), ValueError, r"at least one element, got shape \(0,\)"),
     (
         torch.tensor([0, math.nan]),
@@ -73,6 +73,7 @@ BAD = [
     ),
     (torch.tensor([[0, 1], [2, 1]]), ValueError, r"got 2 at index \(1, 0\). Pass hard"),
     (torch.tensor([0.0, 0.3]), ValueError, r"must be 0 or 1, got 0.3"),
+    (torch.eye(2).to_sparse(), TypeError, "dense tensor, got torch.sparse_coo"),
     (torch.zeros(3), ValueError, r"got no positives in column\(s\) \[0\]. Drop"),
     (torch.tensor([[0, 1], [1, 1]]), ValueError, r"no negatives in column\(s\) \[1\]"),
     (

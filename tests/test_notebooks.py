@@ -15,7 +15,8 @@ def test_toc_lists_every_notebook():
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_notebook_keeps_the_rules(path):
-    assert problems(Chapter.read(path)) == []
+    found = problems(Chapter.read(path))
+    assert not found, "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)

@@ -69,7 +69,7 @@ def test_untouched_copy_passes(chapter, tmp_path):
     assert problems(chapter) == []
 
 
-@pytest.mark.parametrize("turn", [0, 1, 2])
+@pytest.mark.parametrize("turn", [0, 1])
 def test_changed_digit_in_an_output_fails_its_cell(chapter, tmp_path, turn):
     """Each turn changes the next text of every cell that has so many."""
     touched = set()
@@ -79,12 +79,12 @@ def test_changed_digit_in_an_output_fails_its_cell(chapter, tmp_path, turn):
             where, key = places[turn]
             where[key] = other_digit(where[key])
             touched.add(index)
-    assert len(touched) >= (10, 2, 0)[turn]
+    assert touched
     assert failed_cells(chapter.notebook, tmp_path) == touched
 
 
 def test_no_cell_has_more_texts_than_turns(chapter):
-    assert max(len(compared_texts(cell)) for _, cell in chapter.code) <= 3
+    assert max(len(compared_texts(cell)) for _, cell in chapter.code) <= 2
 
 
 def tamper_traceback(chapter):

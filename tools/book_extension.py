@@ -25,6 +25,10 @@ import claims
 VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
 )
+STATE = re.compile(
+    r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)',
+    re.S,
+)
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
 
 
@@ -81,7 +85,12 @@ def add_to_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
     body = context.get("body", "")
     if VIEW.search(body):
         notebook = nbformat.read(app.env.doc2path(pagename), as_version=4)
-        state = notebook.metadata.widgets[STATE_MIME].state
+        try:
+            state = notebook.metadata.widgets[STATE_MIME].state
+        except (AttributeError, KeyError):
+            raise ExtensionError(
+                f"{pagename}: a widget is shown and no state stored. Run `make run`."
+            ) from None
         context["body"] = VIEW.sub(lambda view: _with_room(view[0], state), body)
 
 
@@ -112,6 +121,11 @@ MATHJAX = re.compile(
 )
 
 
+def _without_tags(state: re.Match) -> str:
+    """Write "<" in the stored state so that no text in it can end the script."""
+    return state[1] + state[2].replace("<", r"\u003c") + state[3]
+
+
 def mend_pages(app: Sphinx, exception: Exception | None) -> None:
     """Mend the finished pages, and take MathJax from those without a formula."""
     if exception or app.builder.name != "html":
@@ -127,6 +141,7 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
                     f"{page.name}: {count} places match {pattern.pattern!r}, not 1. "
                     "The theme has changed: look at MENDS in tools/book_extension.py."
                 )
+        text = STATE.sub(_without_tags, text)
         if 'class="math ' not in text:
             text = MATHJAX.sub("", text)
         page.write_text(text.replace("<html", MENDED, 1), encoding="utf-8")

@@ -22,15 +22,35 @@ class Claim(NamedTuple):
     evidence: str
 
 
+def contents() -> list[tuple[str, list[str]]]:
+    """Return each part's caption and files, in the order of _toc.yml.
+
+    Raises:
+        ValueError: if a part has no caption, or a chapter is more than one file.
+    """
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        flat = all(set(chapter) == {"file"} for chapter in part.get("chapters", [{}]))
+        if "caption" not in part or not flat:
+            raise ValueError(
+                f"_toc.yml: each part needs a caption and chapters of one file each, "
+                f"got {part}."
+            )
+    return [(p["caption"], [c["file"] for c in p["chapters"]]) for p in toc["parts"]]
+
+
+def pages() -> list[str]:
+    """Return every page of the book without its suffix, the index first."""
+    return ["book/index"] + [file for _, files in contents() for file in files]
+
+
 def parts() -> list[tuple[str, list[Path]]]:
     """Return the parts of the book that hold notebooks, in the order of _toc.yml."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     found = []
-    for part in toc["parts"]:
-        files = [chapter["file"] for chapter in part["chapters"]]
+    for caption, files in contents():
         notebooks = [ROOT / f"{f}.ipynb" for f in files if f.startswith("notebooks/")]
         if notebooks:
-            found.append((part["caption"], notebooks))
+            found.append((caption, notebooks))
     return found
 
 
@@ -42,6 +62,8 @@ def notebooks() -> list[Path]:
 def title_and_times(path: Path) -> tuple[str, str]:
     """Return a notebook's first heading and the line of times under it."""
     lines = nbformat.read(path, as_version=4).cells[0].source.splitlines()
+    if len(lines) < 3:
+        raise ValueError(f"{path.name}: cell 1 must hold a title and a line of times.")
     return lines[0].removeprefix("# "), lines[2].strip("*")
 
 

@@ -19,7 +19,7 @@ import signal
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -220,17 +220,21 @@ def interruptible(paths: list[Path], jobs: int) -> list[str]:
     Raises:
         KeyboardInterrupt: once every kernel has stopped.
     """
-    # Not in the main thread: there nbclient would put its own signal handlers.
-    stopping = threading.Event()
+    stopping, started = threading.Event(), Future()
+
+    async def supervised() -> list[str]:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await run_all(paths, jobs, stopping)
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
-        loop = runner.get_loop()
-        task = loop.create_task(run_all(paths, jobs, stopping))
-        done = pool.submit(loop.run_until_complete, task)
+    # Not in the main thread: there nbclient would put its own signal handlers.
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(lambda: asyncio.run(supervised()))
         try:
             return done.result()
         except KeyboardInterrupt:
             stopping.set()
+            loop, task = started.result()
             loop.call_soon_threadsafe(task.cancel)
             raise
 

@@ -26,6 +26,12 @@ def current(root: Path) -> str:
     return config["repository"]["url"]
 
 
+def branch(root: Path) -> str:
+    """Return the branch that the book's links lead to."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    return config["repository"]["branch"]
+
+
 def files(root: Path) -> list[Path]:
     """Return the text files of the product: what git tracks or would track."""
     listed = subprocess.run(
