@@ -173,17 +173,18 @@ def test_weight_tells_right_from_wrong(value, text):
     ("answer", "text"),
     [
         (..., "○ Not yet"),
-        ([1, 1, 2, 3, 0], "✓ Correct"),
-        ([-1, 1, -1, -1, -1], "✓ Correct"),
-        (torch.tensor([1, 1, 2, 3, 0]), "✓ Correct"),
-        ([0, 1, 2, 3, 0], "✗ Hint: (B, C): rows are samples"),
+        ([2, 3, 1, 2, 1], "✓ Correct"),
+        ([-1, -1, 1, -1, -2], "✓ Correct"),
+        (torch.tensor([2, 3, 1, 2, 1]), "✓ Correct"),
+        ([1, 3, 1, 2, 1], "✗ Hint: (T, B, C): one decision for each time and sentence"),
         (
-            [1, -1, 2, 3, 0],
-            "✗ Hint: (B, C, H, W): one decision for each image and place",
+            [2, 1, 1, 2, 1],
+            "✗ Hint: (B, H, W, C): one decision for each image and place",
         ),
-        ([1, 1, 1, 3, 0], "✗ Hint: (B, T, C)"),
-        ([1, 1, 2, 2, 0], "✗ Hint: (B, heads, T_query, T_key): each query"),
-        ([1, 1, 2, 3, 1], "✗ Hint: (C,) has no dimension 1"),
+        ([2, 3, -1, 2, 1], "✗ Hint: (B, C, D, H, W)"),
+        ([2, 3, 1, 0, 1], "✗ Hint: (B, T, experts): the experts compete"),
+        ([2, 3, 1, 2, 2], "✗ Hint: (B, T_key, T_query): each query"),
+        ([2, 3, 1, 2, 3], "✗ Hint: (B, T_key, T_query) has no dimension 3"),
         ([1, 1], "✗ Hint: write five numbers, one for each shape, got 2"),
         ("last", "✗ Hint: write a list of five numbers, got 'last'"),
     ],
@@ -215,6 +216,12 @@ def by_eval(model, x):
     return answer
 
 
+def always_trains(model, x):
+    answer = by_eval(model, x)
+    model.train()
+    return answer
+
+
 def keeps_eval(model, x):
     by_eval(model.eval(), x)
     return by_eval(model, x)
@@ -230,7 +237,14 @@ def keeps_eval(model, x):
         ),
         (lambda m, x: False, "✗ Hint: for a softmax over dim=0 the answer is True"),
         (lambda m, x: not torch.equal(m(x[:2])[0], m(x)[0]), "✗ Hint: for "),
-        (keeps_eval, "✗ Hint: for a softmax over dim=0: the model was in train() mode"),
+        (
+            keeps_eval,
+            "✗ Hint: for a softmax over dim=0: give the model back in the mode",
+        ),
+        (
+            always_trains,
+            "✗ Hint: for a model that was in eval() mode: give the model back",
+        ),
     ],
 )
 def test_depends_on_batch_tells_right_from_wrong(attempt, text):
@@ -241,6 +255,8 @@ def test_depends_on_batch_tells_right_from_wrong(attempt, text):
     ("value", "text"),
     [
         (0.905, "✓ Correct"),
+        (0.91, "✓ Correct"),
+        (0.89, "✗ Hint: 0.89 is too small"),
         (0, "✗ Hint: 0 is the floor on logits"),
         (1.461, "✗ Hint: that is the floor of 10 classes"),
         (1.609, "✗ Hint: that is guessing, ln 5"),
@@ -260,7 +276,7 @@ RIGHT_LOGS = {name: letter for name, (letter, _) in nll.LOGS.items()}
         (RIGHT_LOGS | {"right": "c "}, "✓ Correct"),
         (RIGHT_LOGS | {"right": ...}, "○ Not yet"),
         (..., "○ Not yet"),
-        (RIGHT_LOGS | {"right": "A"}, "✗ Hint: right: it begins near ln 10"),
+        (RIGHT_LOGS | {"right": "A"}, "✗ Hint: right: it begins near ln 2"),
         (
             RIGHT_LOGS | {"logits, then NLLLoss": 3},
             "✗ Hint: logits, then NLLLoss: nothing",
@@ -283,7 +299,7 @@ def shifted(z):
         (shifted, "✓ Correct"),
         (
             lambda z: z.exp().sum(-1).log(),
-            "✗ Hint: right for small logits, but for two of 1000",
+            "✗ Hint: right for small logits, but for a row of two 1000",
         ),
         (
             lambda z: shifted(z).sum(),
@@ -295,6 +311,10 @@ def shifted(z):
         ),
         (lambda z: z.sum(-1), "✗ Hint: for small logits:"),
         (lambda z: None, "○ Not yet"),
+        (
+            lambda z: (z - z.max()).exp().sum(-1).log() + z.max(),
+            "✗ Hint: right for small logits, but for a row of two -1000",
+        ),
     ],
 )
 def test_log_sum_exp_tells_right_from_wrong(attempt, text):

@@ -1,6 +1,8 @@
 // Runs the book's anywidgets on a page that has no kernel: it reads the widget
 // state stored with the notebook, and gives each view a model that only this page knows.
+// Not a module: browsers refuse those on a page opened from a folder, without a server.
 
+(() => {
 const VIEW = "application/vnd.jupyter.widget-view+json";
 const STATE = "application/vnd.jupyter.widget-state+json";
 const modules = new Map(); // module text -> its promise: two boxes share one import
@@ -68,3 +70,4 @@ const store = document.querySelector(`script[type="${STATE}"]`);
 const { state } = store ? JSON.parse(store.textContent) : { state: {} };
 const models = new Map();
 for (const view of document.querySelectorAll(`script[type="${VIEW}"]`)) show(view, state, models);
+})();

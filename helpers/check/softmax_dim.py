@@ -16,15 +16,17 @@ from helpers.check.core import (
     not_yet,
 )
 
-SHAPES = ("(B, C)", "(B, C, H, W)", "(B, T, C)", "(B, heads, T_query, T_key)", "(C,)")
-DIMS = (1, 1, 2, 3, 0)
-DIM_HINTS = (
-    "rows are samples; the classes are the other dimension.",
-    "one decision for each image and place: what is left must be (B, H, W).",
-    "one decision for each sentence and position: what is left must be (B, T).",
-    "each query shares its attention out among the keys.",
-    "there is only one dimension.",
-)
+# shape: (its softmax dimension, what to think of)
+DIMS = {
+    "(T, B, C)": (2, "one decision for each time and sentence: (T, B) must be left."),
+    "(B, H, W, C)": (
+        3,
+        "one decision for each image and place: (B, H, W) must be left.",
+    ),
+    "(B, C, D, H, W)": (1, "one decision for each place: (B, D, H, W) must be left."),
+    "(B, T, experts)": (2, "the experts compete for each token."),
+    "(B, T_key, T_query)": (1, "each query shares its attention out among the keys."),
+}
 
 
 def dims(answer: object) -> Verdict:
@@ -41,8 +43,8 @@ def dims(answer: object) -> Verdict:
         return hint(f"write a list of five numbers, got {answer!r}.")
     if len(given) != len(DIMS):
         return hint(f"write five numbers, one for each shape, got {len(given)}.")
-    for dim, right, shape, text in zip(given, DIMS, SHAPES, DIM_HINTS, strict=True):
-        rank = shape.count(",") + (shape[-2] != ",")
+    for dim, (shape, (right, text)) in zip(given, DIMS.items(), strict=True):
+        rank = shape.count(",") + 1
         if not -rank <= dim < rank:
             return hint(f"{shape} has no dimension {dim}.")
         if dim % rank != right:
@@ -70,10 +72,10 @@ class _OverBatch(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=0))
+        self.linear = nn.Linear(3, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
+        return torch.softmax(self.linear(x), 0)  # no nn.Softmax to look for
 
 
 @checks_function(lambda fn: fn(nn.Linear(3, 4), torch.zeros(2, 3)))
@@ -89,16 +91,18 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     normalised = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     cases = [
         (_OverBatch(), True, "a softmax over dim=0"),
+        (_OverBatch().eval(), True, "a model that was in eval() mode"),
         (over_classes, False, "a softmax over dim=1"),
         (normalised, False, "batch norm and dropout, which are harmless in eval()"),
     ]
     for model, expected, name in cases:
+        modes = [module.training for module in model.modules()]
         before = {key: value.clone() for key, value in model.state_dict().items()}
         answer = fn(model, x)
         if bool(answer) is not expected:
             return hint(f"for {name} the answer is {expected}, got {answer}.")
-        if not model.training:
-            return hint(f"for {name}: the model was in train() mode; give it back.")
+        if modes != [module.training for module in model.modules()]:
+            return hint(f"for {name}: give the model back in the mode you got it in.")
         if any(not torch.equal(before[k], v) for k, v in model.state_dict().items()):
             return hint(f"for {name}: the running statistics moved. Use eval().")
     return correct("it finds the softmax over the batch, and leaves the model alone.")

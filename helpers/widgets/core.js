@@ -108,9 +108,10 @@ export function slider(text, { min, max, step }, oninput) {
 export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
   const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 12];
   const px = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
-  const inside = (v) => Math.min(y[1], Math.max(y[0], v)); // what is off the scale runs along its edge
-  const py = (v) => height - bottom - ((inside(v) - y[0]) / (y[1] - y[0])) * (height - bottom - top);
-  const curves = svg("g");
+  const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
+  // An inner svg cuts off what leaves the axes, with a little room for the line's width.
+  const frame = [left, top - 3, width - left - right, height - bottom - top + 6];
+  const curves = svg("svg", { x: frame[0], y: frame[1], width: frame[2], height: frame[3], viewBox: frame.join(" ") });
   const marker = svg("line", { class: "mp-marker", y1: top, y2: height - bottom });
   const ticks = [
     ...xTicks.map((v) => svg("g", {}, svg("line", { class: "mp-tick", x1: px(v), x2: px(v), y1: top, y2: height - bottom }),

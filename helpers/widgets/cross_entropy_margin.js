@@ -46,7 +46,7 @@ const SPAN = [-20, 20];
 function render({ model, el: host }) {
   const pairing = choice("Compare", Object.entries(NAMES), (value) => update(model, "pairing", value));
   const classes = choice("Classes", [2, 5, 10, 100, 1000].map((c) => [c, String(c)]), (value) => update(model, "classes", value));
-  const margin = slider("Margin", { min: -20, max: 20, step: 0.1 }, (value) => update(model, "margin", value));
+  const margin = slider("Margin, −20 to 20", { min: -20, max: 20, step: 0.1 }, (value) => update(model, "margin", value));
   const charts = el("div", { class: "mp-grid" });
   const rows = el("tbody");
   const row = (role, name, numbers) => el("tr", {}, el("th", { scope: "row", class: `mp-${role}` },
@@ -58,14 +58,15 @@ function render({ model, el: host }) {
     classes.set(C);
     margin.set(m);
     const floor = floorOf(name, C);
+    const role = name === "nll_log_softmax" ? "extra" : "pitfall"; // that one is right too
     rows.replaceChildren(
       row("correct", "logits, CrossEntropyLoss", PAIRINGS.ce_logits(m, C).map((v) => format(v))),
-      row("pitfall", NAMES[name], PAIRINGS[name](m, C).map((v) => format(v))),
+      row(role, NAMES[name], PAIRINGS[name](m, C).map((v) => format(v))),
       row("reference", "its lowest loss", [format(floor, 3), ""]));
     const xs = Array.from({ length: 201 }, (_, i) => SPAN[0] + (i * (SPAN[1] - SPAN[0])) / 200);
-    const lines = (part) => [["correct", "ce_logits"], ["pitfall", name]].map(([role, key]) => ({ role, points: xs.map((x) => [x, PAIRINGS[key](x, C)[part]]) }));
+    const lines = (part) => [["correct", "ce_logits"], [role, name]].map(([role, key]) => ({ role, points: xs.map((x) => [x, PAIRINGS[key](x, C)[part]]) }));
     const common = { x: SPAN, xTicks: [-20, -10, 0, 10, 20], xLabel: "margin" };
-    const losses = plot({ ...common, title: "loss", y: [-3, 9.2], yTicks: [-3, 0, 3, 6, 9] });
+    const losses = plot({ ...common, title: "loss", y: [-3, 23], yTicks: [0, 10, 20] });
     const slopes = plot({ ...common, title: "gradient of the true class's logit", y: [-1.05, 0.05], yTicks: [-1, -0.5, 0] });
     losses.draw([...lines(0), ...(Number.isFinite(floor) ? [{ role: "reference", points: SPAN.map((x) => [x, floor]) }] : [])]);
     slopes.draw(lines(1));

@@ -82,7 +82,7 @@ function render({ model, el: host }) {
       const all = sums(probabilities, e);
       const ones = all.every((sum) => Math.abs(sum - 1) < 1e-5);
       return el("li", {}, `Summed over dimension ${e}, the ${name}: `,
-        ones ? el("strong", { class: "mp-correct" }, "✓ always 1") : `${format(Math.min(...all), 2)} to ${format(Math.max(...all), 2)}`);
+        e === d ? el("strong", { class: "mp-correct" }, `${ones ? "✓" : "✗"} always 1`) : `${format(Math.min(...all), 2)} to ${format(Math.max(...all), 2)}`);
     }));
   }
   const same = el("button", { type: "button", onclick: () => change(1, [model.get("logits")[0], model.get("logits")[0]]) }, "Make sample 1 equal to sample 0");
