@@ -100,11 +100,11 @@ function render({ model, el: host }) {
   host.append(el("div", { class: "mp folds", role: "group", "aria-label": "Fold explorer" },
     el("div", { class: "mp-row" }, splits.root, shuffle.root), el("div", { class: "mp-row" }, splitter.root),
     el("p", { class: "mp-soft" }, "Tall: scored. Flat: trained on. ×: the same person is in training too; each gave two neighbouring samples."),
-    picture,
-    el("table", {}, el("thead", {}, el("tr", {}, el("td"), ...["A", "B", "C", "× on both sides"].map((head) => el("th", { scope: "col" }, head)))), body),
+    el("div", { class: "mp-grid" }, picture,
+      el("table", {}, el("thead", {}, el("tr", {}, el("td"), ...["A", "B", "C", "× shared"].map((head) => el("th", { scope: "col" }, head)))), body)),
     news, el("hr"),
     el("p", { class: "mp-soft" }, "Recorded on coin-flip labels, split by StratifiedKFold. Thin: one seed. Thick: their mean. Dotted: chance."),
-    el("div", { class: "mp-row" }, fresh.root), told, chart));
+    el("div", { class: "mp-grid" }, el("div", {}, fresh.root, told), chart)));
   return follow(model, ["splitter", "shuffle", "n_splits", "fresh", "folds", "runs"], paint);
 }
 

@@ -51,7 +51,7 @@ class FoldLeak(BookWidget):
     """
 
     label = "Fold explorer"
-    height_px = (700, 900)
+    height_px = (548, 898)
 
     splitter = Enum(SPLITTERS, "KFold").tag(sync=True)
     shuffle = Bool(False).tag(sync=True)
