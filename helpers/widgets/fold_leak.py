@@ -1,0 +1,95 @@
+"""Which sample is in which fold, and what a model kept from fold to fold scores on noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from traitlets import Bool, Dict, Enum, TraitError, default, validate
+
+from helpers.widgets.base import BookWidget
+
+SPLITTERS = ["KFold", "StratifiedKFold", "StratifiedGroupKFold"]
+SPLITS = [3, 5]
+CLASSES = np.arange(30) // 10  # sorted, as files often are
+PEOPLE = np.arange(30) // 2  # each gave two samples
+
+
+def assignment(splitter: str, shuffle: bool, n_splits: int) -> list[int]:
+    """Return the fold in which each of the 30 samples is scored, by scikit-learn.
+
+    Args:
+        splitter: one of ``SPLITTERS``.
+        shuffle: whether it shuffles, with seed 0.
+        n_splits: 3 or 5.
+    """
+    from sklearn import model_selection
+
+    seed = 0 if shuffle else None
+    make = getattr(model_selection, splitter)
+    folds = make(n_splits, shuffle=shuffle, random_state=seed)
+    # KFold would warn that it makes no use of groups.
+    groups = {"groups": PEOPLE} if splitter == "StratifiedGroupKFold" else {}
+    fold_of = np.empty(30, dtype=int)
+    for number, (_, scored) in enumerate(folds.split(CLASSES, CLASSES, **groups)):
+        fold_of[scored] = number
+    return fold_of.tolist()
+
+
+class FoldLeak(BookWidget):
+    """Show the folds of 30 sorted samples, and recorded accuracies on coin-flip labels.
+
+    Args:
+        splitter: ``"KFold"``, ``"StratifiedKFold"`` or ``"StratifiedGroupKFold"``.
+        shuffle: whether the splitter shuffles first.
+        n_splits: 3 or 5.
+        fresh: whether each fold gets a new model.
+        runs: accuracies in per cent, ``{"new": {"3": rows, "5": rows}, "kept": ...}``,
+            one row a seed, one number a fold. Without them the chart stays empty.
+
+    Raises:
+        TypeError: for a setting that it does not have.
+        traitlets.TraitError: for a value that the setting cannot take.
+    """
+
+    label = "Fold explorer"
+    height_px = (548, 898)
+
+    splitter = Enum(SPLITTERS, "KFold").tag(sync=True)
+    shuffle = Bool(False).tag(sync=True)
+    n_splits = Enum(SPLITS, 3).tag(sync=True)
+    fresh = Bool(False).tag(sync=True)
+    folds = Dict(help="made by scikit-learn, not to be set").tag(sync=True)
+    runs = Dict().tag(sync=True)
+
+    @default("folds")
+    def _by_scikit_learn(self) -> dict:
+        return {
+            f"{name} {shuffle} {n}".lower(): assignment(name, shuffle, n)
+            for name in SPLITTERS
+            for shuffle in (False, True)
+            for n in SPLITS
+        }
+
+    @validate("folds")
+    def _unchanged(self, proposal):
+        made = self._by_scikit_learn()
+        if proposal["value"] != made:
+            raise TraitError("FoldLeak: folds are scikit-learn's and cannot be set.")
+        return made
+
+    @validate("runs")
+    def _complete(self, proposal):
+        runs = proposal["value"]
+        for model in ("new", "kept") if runs else ():
+            for n in SPLITS:
+                rows = runs.get(model, {}).get(str(n), [])
+                if not rows or any(len(row) != n for row in rows):
+                    raise TraitError(
+                        f"FoldLeak: runs[{model!r}]['{n}'] must be rows of {n} "
+                        f"accuracies, got {rows!r}."
+                    )
+                for value in (value for row in rows for value in row):
+                    if not (isinstance(value, (int, float)) and 0 <= value <= 100):
+                        raise TraitError(
+                            f"FoldLeak: runs must be from 0 to 100, got {value!r}."
+                        )
+        return runs
