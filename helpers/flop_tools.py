@@ -60,8 +60,10 @@ def _countable_kernels(model: nn.Module) -> Iterator[None]:
         stack.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
         mha.set_fastpath_enabled(False)
         if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            with warnings.catch_warnings():  # of TF32, which is not touched here
+                warnings.simplefilter("ignore")
+                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         if fused not in flop_registry:  # an older PyTorch
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         yield
