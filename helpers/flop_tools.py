@@ -72,9 +72,12 @@ def _countable_kernels(model: nn.Module) -> Iterator[None]:
 def by_thop(model: nn.Module, inputs: tuple) -> dict:
     """Return each module's own [operations, parameters] by thop."""
     try:
-        *total, tree = _thop().profile(
-            model, inputs=_copies(inputs), verbose=False, ret_layer_info=True
-        )
+        with warnings.catch_warnings():
+            # thop warns about its own functions.
+            warnings.filterwarnings("ignore", message="This API is being deprecated")
+            *total, tree = _thop().profile(
+                model, inputs=_copies(inputs), verbose=False, ret_layer_info=True
+            )
     except Exception as error:
         raise RuntimeError(
             f"count_macs: thop cannot count {type(model).__name__}: "
