@@ -190,7 +190,11 @@ def _require_countable(model: object, inputs: tuple, tensors: list[Tensor]) -> N
             "count_macs: model must have its sizes, got a lazy layer without them. "
             "Run it once on a batch first."
         )
-    homes = {tensor.device for tensor in held}
+    _require_one_place({tensor.device for tensor in held}, tensors)
+
+
+def _require_one_place(homes: set[torch.device], tensors: list[Tensor]) -> None:
+    """Raise an error that names both devices, unless the inputs are where the model is."""
     away = {t.device for t in tensors if t.ndim} - homes
     if homes and away:
         home, other = sorted(map(str, homes))[0], sorted(map(str, away))[0]

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -17,25 +17,7 @@ def by_flop_counter(model: nn.Module, inputs: tuple):
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    macs, calls, running = Counter(), Counter(), []
-
-    def enter(module, _):
-        running.append([module, counter.get_total_flops(), 0])
-
-    def leave(module, *_):
-        while running:  # a forward that catches a child's exception leaves it here
-            ended, before, inside = running.pop()
-            if ended is module:
-                break
-        flops = counter.get_total_flops() - before
-        macs[module] += share(flops - inside, 2)
-        calls[module] += 1
-        if running:
-            running[-1][2] += flops
-
-    for module in model.modules():
-        module.register_forward_pre_hook(enter, prepend=True)
-        module.register_forward_hook(leave)
+    macs, calls = _watch(model, counter.get_total_flops)
     try:
         with _countable_kernels(model), counter:
             model(*_copies(inputs))
@@ -45,6 +27,30 @@ def by_flop_counter(model: nn.Module, inputs: tuple):
             f"count_macs: {type(model).__name__} failed on inputs of shape {shapes}: "
             f"{type(error).__name__}: {error}. Pass what its forward takes."
         ) from error
+    return macs, calls
+
+
+def _watch(model: nn.Module, total_flops: Callable[[], int]):
+    """Hook every module; return the counters of own MACs and calls that they fill."""
+    macs, calls, running = Counter(), Counter(), []
+
+    def enter(module, _):
+        running.append([module, total_flops(), 0])
+
+    def leave(module, *_):
+        while running:  # a forward that catches a child's exception leaves it here
+            ended, before, inside = running.pop()
+            if ended is module:
+                break
+        flops = total_flops() - before
+        macs[module] += share(flops - inside, 2)
+        calls[module] += 1
+        if running:
+            running[-1][2] += flops
+
+    for module in model.modules():
+        module.register_forward_pre_hook(enter, prepend=True)
+        module.register_forward_hook(leave)
     return macs, calls
 
 

@@ -45,6 +45,24 @@ def unharmed(model: nn.Module) -> Iterator[None]:
     modules = [(module, _snapshot(vars(module))) for module in model.modules()]
     grads = [(p, p.grad) for p in model.parameters()]
     buffers = [(b, b.clone(), _version(b)) for b in model.buffers()]
+    try:
+        with _same_random_numbers(model):
+            yield
+    finally:
+        for module, saved in modules:
+            _restore(vars(module), saved)
+        for parameter, grad in grads:
+            parameter.grad = grad
+        with torch.no_grad():
+            for buffer, before, version in buffers:
+                # Writing to an untouched one would spoil a backward pass under way.
+                if _version(buffer) != version:
+                    buffer.copy_(before)
+
+
+@contextlib.contextmanager
+def _same_random_numbers(model: nn.Module) -> Iterator[None]:
+    """Put back the state of every random number generator that a model may use."""
     cuda = sorted({p.device.index for p in model.parameters() if p.is_cuda})
     numpy = sys.modules.get("numpy")
     states = random.getstate(), numpy and numpy.random.get_state()
@@ -55,15 +73,6 @@ def unharmed(model: nn.Module) -> Iterator[None]:
         random.setstate(states[0])
         if numpy:
             numpy.random.set_state(states[1])
-        for module, saved in modules:
-            _restore(vars(module), saved)
-        for parameter, grad in grads:
-            parameter.grad = grad
-        with torch.no_grad():
-            for buffer, before, version in buffers:
-                # Writing to an untouched one would spoil a backward pass under way.
-                if _version(buffer) != version:
-                    buffer.copy_(before)
 
 
 def _version(tensor: torch.Tensor) -> int:
