@@ -37,7 +37,7 @@ class ConvCost(BookWidget):
     """
 
     label = "Layer cost explorer"
-    height_px = (719, 732)
+    height_px = (708, 721)
 
     layer = Enum(["convolution", "attention"], "convolution").tag(sync=True)
     c_in = Int(64).tag(sync=True)
