@@ -87,11 +87,11 @@ def _read(caller: str, data, batch_size: int, num_workers: int) -> Iterator[obje
 def _stack(samples: list) -> Tensor | list:
     """Collate the images alone: labels may be of any kind, or missing."""
     images = [s[0] if isinstance(s, (tuple, list)) else s for s in samples]
-    if not all(isinstance(image, Tensor) for image in images):
-        return images
-    if len({(image.shape, image.dtype) for image in images}) == 1:
+    tensors = [image for image in images if isinstance(image, Tensor)]
+    kinds = {(image.shape, image.dtype) for image in tensors}
+    if len(tensors) == len(images) and len(kinds) == 1:
         return torch.stack(images)
-    return [image.unsqueeze(0) for image in images]
+    return [i.unsqueeze(0) if isinstance(i, Tensor) else i for i in images]
 
 
 def _kind(caller: str, images: object, seen: int) -> Kind:
