@@ -88,6 +88,44 @@ def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
     return _split(pixels / 16, classes, seed, False, dtype, torch.int64)
 
 
+def photo_crops(size: int = 32) -> tuple[Tensor, Tensor]:
+    """Cut scikit-learn's two photographs into squares: real colour images.
+
+    Args:
+        size: side of a square in pixels, from 1 to 427. What is left over is dropped.
+
+    Returns:
+        Images, uint8 ``(N, 3, size, size)``, and which photograph each is from, int64
+        ``(N,)``: 0 for a temple under a grey sky, 1 for a flower. By 32, N is 520.
+
+    Raises:
+        TypeError: if ``size`` is not an integer.
+        ValueError: if it is not from 1 to 427, the photographs' height.
+
+    Example:
+        >>> images, photograph = photo_crops(32)
+        >>> images.shape, images.dtype
+        (torch.Size([520, 3, 32, 32]), torch.uint8)
+
+    Source: china.jpg and flower.jpg of ``sklearn.datasets.load_sample_images``.
+    """
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"photo_crops: size must be an integer, got {size!r}. Try 32.")
+    if not 1 <= size <= 427:
+        raise ValueError(
+            f"photo_crops: size must be from 1 to 427, got {size}. Try size=32."
+        )
+    from sklearn.datasets import load_sample_images
+
+    crops = []
+    for photograph in load_sample_images().images:
+        pixels = torch.tensor(photograph).permute(2, 0, 1)  # (3, 427, 640)
+        squares = pixels.unfold(1, size, size).unfold(2, size, size)
+        crops.append(squares.permute(1, 2, 0, 3, 4).reshape(-1, 3, size, size))
+    labels = torch.arange(len(crops)).repeat_interleave(len(crops[0]))
+    return torch.cat(crops), labels
+
+
 def _require(caller: str, seed: object, dtype: object) -> None:
     """Raise an error that names the caller, unless seed and dtype can be used."""
     require_seed(caller, seed, 2**32 - 1)
