@@ -35,6 +35,14 @@ def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
     return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test begins with the same random numbers, whichever ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def book(tmp_path_factory) -> Path:
     """The folder of the book's pages, built once for all workers."""

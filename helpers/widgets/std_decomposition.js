@@ -42,7 +42,7 @@ const [WIDTH, HEIGHT, BAR] = [340, 150, 0.6];
 function render({ model, el: host }) {
   const set = (name) => (value) => update(model, name, value);
   const range = { min: 0, max: 0.4, step: 0.01 };
-  const brightness = slider("Brightness spread", range, set("brightness"));
+  const brightness = slider("Brightness", range, set("brightness"));
   const contrast = slider("Contrast", range, set("contrast"));
   const batch = choice("Average the stds of batches of", [1, 2, 4, 8, 16].map((size) => [size, String(size)]), set("batch"));
   const marks = svg("g");
@@ -58,7 +58,7 @@ function render({ model, el: host }) {
 
   function dots(shown, size) {
     const x = (i) => 12 + (i * (WIDTH - 24)) / 15;
-    const y = (v) => HEIGHT - 6 - ((Math.min(1.6, Math.max(-0.6, v)) + 0.6) / 2.2) * (HEIGHT - 28);
+    const y = (v) => HEIGHT - 6 - ((Math.min(1.4, Math.max(-0.4, v)) + 0.4) / 1.8) * (HEIGHT - 28);
     const edges = shown.flatMap((_, i) => (i && i % size === 0 ? [svg("line", { class: "mp-marker", x1: (x(i) + x(i - 1)) / 2, x2: (x(i) + x(i - 1)) / 2, y1: 20, y2: HEIGHT - 2 })] : []));
     return [...edges, ...shown.flatMap(([mean, std], i) => [
       svg("line", { class: "std-line", x1: x(i), x2: x(i), y1: y(mean - std), y2: y(mean + std) }),
@@ -74,17 +74,18 @@ function render({ model, el: host }) {
     const [all, wrong] = [pooled(shown), averageOfBatches(shown, size)];
     marks.replaceChildren(...dots(shown, size));
     rows.replaceChildren(
-      row("reference", "within the images", within(shown)),
-      row("reference", "between the images", between(shown)),
+      row("reference", "within images", within(shown)),
+      row("reference", "between images", between(shown)),
       row("correct", "all pixels", all),
-      row("pitfall", size === 1 ? "average of 16 stds" : size === 16 ? "std of one batch" : `average of ${16 / size} stds`, wrong));
+      row("pitfall", size === 1 ? "average of 16 stds" : size === 16 ? "one batch" : `average of ${16 / size}`, wrong));
     verdict.textContent = wrong > 0
       ? `Divided by the average, the pixels have a std of ${format(all / wrong, 3)}.`
       : "The average is 0: nothing can be divided by it.";
   }
   host.append(el("div", { class: "mp std", role: "group", "aria-label": "Std explorer" },
-    brightness.root, contrast.root, el("div", { class: "mp-row" }, batch.root), picture,
-    el("table", {}, el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "std"), el("td"))), rows), verdict));
+    brightness.root, contrast.root, el("div", { class: "mp-row" }, batch.root),
+    el("div", { class: "mp-grid" }, picture,
+      el("table", {}, el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "std"), el("td"))), rows)), verdict));
   return follow(model, ["brightness", "contrast", "batch"], paint);
 }
 

@@ -19,7 +19,7 @@ class StdDecomposition(BookWidget):
     """
 
     label = "Std explorer"
-    height_px = (470, 560)
+    height_px = (378, 586)
 
     brightness = Float(0.2).tag(sync=True)
     contrast = Float(0.1).tag(sync=True)
