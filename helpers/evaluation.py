@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+
+from helpers.modes import evaluating
 
 
 def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
@@ -100,7 +101,7 @@ def _collect(
             "Wrap a data set: DataLoader(dataset, batch_size=256)."
         )
     results, widths = [], set()
-    with _evaluating(model):
+    with evaluating(model):
         for count, batch in enumerate(loader, 1):
             where = f"{caller}: batch {count}: "
             y, logits = _one_batch(where, model, device, batch)
@@ -151,19 +152,6 @@ def _device(caller: str, model: object) -> torch.device | None:
             "weights first: model.to_empty(device=...), then load_state_dict."
         )
     return devices.pop() if devices else None
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch to eval() without gradients; give every submodule its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _parts(where: str, batch: object) -> tuple[Tensor, ...]:

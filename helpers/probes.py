@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from helpers.modes import evaluating
+
 
 def depends_on_batch(
     model: Callable[[Tensor], Tensor], x: Tensor, atol: float = 1e-5
@@ -53,21 +55,14 @@ def depends_on_batch(
     if not atol >= 0:
         raise ValueError(f"depends_on_batch: atol must be 0 or more, got {atol}.")
 
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    modes = [module.training for module in modules]
-    try:
-        if modules:
-            model.eval()
-        with torch.no_grad():
-            together = _rows(model, x)
-            # Each in a batch of its own copies: a batch of one, some layers refuse.
-            moved = max(
-                (together[i] - _rows(model, x[i].expand_as(x).clone())[i]).abs().max()
-                for i in (0, len(x) - 1)
-            )
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
+    alone = evaluating(model) if isinstance(model, nn.Module) else torch.no_grad()
+    with alone:
+        together = _rows(model, x)
+        # Each in a batch of its own copies: a batch of one, some layers refuse.
+        moved = max(
+            (together[i] - _rows(model, x[i].expand_as(x).clone())[i]).abs().max()
+            for i in (0, len(x) - 1)
+        )
     return moved.item() > atol
 
 

@@ -12,7 +12,7 @@ from helpers.check.core import (
     checks_function,
     correct,
     hint,
-    not_yet,
+    letters,
     wrong_tensor,
 )
 
@@ -111,6 +111,8 @@ RANKING = {
     "nan": ("A", "A's class 2 is left out: (0.500 + 1) / 2."),
 }
 
+OF_B = "B has (1 + 0.500 + 0.500) / 3."
+
 
 def ranking(answer: object) -> Verdict:
     """Check which of two models wins for each value of zero_division.
@@ -118,13 +120,7 @@ def ranking(answer: object) -> Verdict:
     Args:
         answer: dict from "0", "1" and "nan" to "A" or "B".
     """
-    if answer is ... or answer is None:
-        return not_yet('write "A" or "B" for each of the three values.')
-    if not isinstance(answer, dict) or set(answer) != set(RANKING):
-        return hint(f"keep the dict with its three names: {', '.join(RANKING)}.")
-    if any(letter is ... for letter in answer.values()):
-        return not_yet('write "A" or "B" for each of the three values.')
-    for name, (letter, why) in RANKING.items():
-        if str(answer[name]).strip().upper() != letter:
-            return hint(f"{name}: {why} B has (1 + 0.500 + 0.500) / 3.")
-    return correct("never to predict a class pays, unless 0 / 0 counts as 0.")
+    ask = 'write "A" or "B" for each of the three values.'
+    praise = "never to predict a class pays, unless 0 / 0 counts as 0."
+    key = {name: (right, f"{why} {OF_B}") for name, (right, why) in RANKING.items()}
+    return letters(answer, key, "three", ask, praise)

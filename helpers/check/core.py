@@ -111,6 +111,30 @@ def gradient_of(result, inputs):
     return gradient
 
 
+def letters(
+    answer: object, key: dict[str, tuple[str, str]], count: str, ask: str, praise: str
+) -> Verdict:
+    """Check a dict from names to letters.
+
+    Args:
+        answer: what the reader wrote; the stub holds ``...`` for each letter.
+        key: name: (right letter, what to think of).
+        count: how many names there are, as a word.
+        ask: what to do with an answer that is not complete.
+        praise: what a right answer shows.
+    """
+    if answer is ... or answer is None:
+        return not_yet(ask)
+    if not isinstance(answer, dict) or set(answer) != set(key):
+        return hint(f"keep the dict with its {count} names: {', '.join(key)}.")
+    if any(letter is ... for letter in answer.values()):
+        return not_yet(ask)
+    for name, (letter, why) in key.items():
+        if str(answer[name]).strip().upper() != letter:
+            return hint(f"{name}: {why}")
+    return correct(praise)
+
+
 class Hint(NamedTuple):
     """What to say to a wrong number from ``low`` to ``high``, both included."""
 
