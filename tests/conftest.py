@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,16 @@ os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 # The same examples every time, and no limit in seconds: the machine may be busy.
 settings.register_profile("book", derandomize=True, deadline=None)
 settings.load_profile("book")
+
+
+def copy_product(folder: Path) -> None:
+    """Copy every text file of the product into a folder."""
+    import set_address
+
+    for path in set_address.files(ROOT):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
 
 
 def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import set_address
-from conftest import ROOT
+from conftest import ROOT, copy_product
 from notebook_rules import notebooks
 
 
@@ -17,10 +17,7 @@ from notebook_rules import notebooks
 def bare_repository(tmp_path_factory) -> Path:
     """The product as it would be published, in a bare git repository."""
     work, bare = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("bare")
-    for path in set_address.files(ROOT):
-        target = work / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+    copy_product(work)
     identity = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
     for command in (
         ["init", "-q", "-b", "main"],

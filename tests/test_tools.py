@@ -1,7 +1,6 @@
 """The small tools: address, browser, server, vendored files, constraints."""
 
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ import pytest
 import serve
 import set_address
 import vendor_mathjax
-from conftest import ROOT
+from conftest import ROOT, copy_product
 
 NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds it
 
@@ -21,10 +20,7 @@ NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds 
 @pytest.fixture
 def copy(tmp_path):
     """The product's files in a repository of their own."""
-    for path in set_address.files(ROOT):
-        target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+    copy_product(tmp_path)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     return tmp_path
 
