@@ -96,6 +96,22 @@ def chromium():
         chromium.close()
 
 
+@pytest.fixture
+def visit(chromium, address):
+    """Open pages of the book; they are closed after the test."""
+    from visit import Visit
+
+    opened = []
+
+    def open_page(name, **options):
+        opened.append(Visit(chromium, address, name, **options))
+        return opened[-1]
+
+    yield open_page
+    for each in opened:
+        each.page.close()
+
+
 IMPORT_AND_EVALUATE = """async ([text, expression, a]) => {
   const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const m = await import(url);

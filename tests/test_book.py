@@ -1,6 +1,5 @@
-"""The built book in a real browser: every page, light and dark, wide and narrow."""
+"""The built book: its links and figures, and its widgets by mouse, keyboard and touch."""
 
-import gzip
 import html
 import json
 import re
@@ -10,113 +9,11 @@ import claims
 import pytest
 import torch
 import torch.nn.functional as F
-from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, build_book
-from notebook_rules import VIEW_MIME, Chapter, notebooks
+from notebook_rules import Chapter, notebooks
+from visit import NARROW, READY
 
 from helpers.widgets import BceExplorer
-
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
-FIRST_LOAD_MB = 1.3
-READY = "[...document.querySelectorAll('.mp-view')].every((v) => 'ready' in v.dataset)"
-
-
-def page_names():
-    """Every page of the book, before it is built."""
-    return [f"{file}.html" for file in claims.pages()] + [
-        "search.html",
-        "genindex.html",
-    ]
-
-
-class Visit:
-    """A page opened in the browser, with what went wrong on the way."""
-
-    def __init__(self, chromium, address, name, viewport=WIDE, scheme="light"):
-        self.page = chromium.new_page(viewport=viewport, color_scheme=scheme)
-        self.errors, self.bodies = [], {}
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("requestfailed", lambda r: self.errors.append(f"failed: {r.url}"))
-        self.page.on("request", lambda r: self._request(r.url, address))
-        self.page.on("response", self._response)
-        self.page.goto(address + name)
-        self.page.wait_for_load_state("networkidle")
-        self.page.wait_for_function(READY)
-
-    def _console(self, message):
-        if message.type in ("error", "warning"):
-            self.errors.append(f"{message.type}: {message.text}")
-
-    def _request(self, url, address):
-        if not url.startswith((address, "blob:", "data:")):
-            self.errors.append(f"asked another host: {url}")
-
-    def _response(self, response):
-        if response.status >= 400:
-            self.errors.append(f"{response.status}: {response.url}")
-        elif response.url.startswith("http"):
-            self.bodies[response.url] = response.body()
-
-
-@pytest.fixture
-def visit(chromium, address):
-    opened = []
-
-    def open_page(name, **options):
-        opened.append(Visit(chromium, address, name, **options))
-        return opened[-1]
-
-    yield open_page
-    for each in opened:
-        each.page.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("name", page_names())
-def test_page_is_sound(visit, name, viewport, scheme):
-    """No console error, no other host, nothing wider than the screen, no axe violation."""
-    opened = visit(name, viewport=viewport, scheme=scheme)
-    assert opened.errors == []
-    assert opened.page.evaluate("document.documentElement.dataset.theme") == scheme
-    overflow = opened.page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert overflow <= 0, f"{overflow} px wider than the screen"
-    violations = Axe().run(opened.page).response["violations"]
-    assert [(v["id"], [n["target"] for n in v["nodes"]]) for v in violations] == []
-    if viewport is NARROW:
-        opened.page.set_viewport_size({"width": 320, "height": 800})
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-@pytest.mark.parametrize("name", page_names())
-def test_first_load_is_light(visit, name):
-    bodies = visit(name).bodies
-    megabytes = sum(len(gzip.compress(body)) for body in bodies.values()) / 1e6
-    assert megabytes <= FIRST_LOAD_MB
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
-def test_every_stored_widget_is_on_the_page(visit, path):
-    chapter = Chapter.read(path)
-    stored = [
-        o for _, c in chapter.code for o in c.outputs if VIEW_MIME in o.get("data", {})
-    ]
-    views = visit(f"notebooks/{path.stem}.html").page.locator(".mp-view[data-ready]")
-    assert views.count() == len(stored)
-
-
-@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_room_kept_for_a_widget_is_its_height(visit, path, viewport):
-    """Within an eighth, so that the page hardly moves when the widget is drawn."""
-    page = visit(f"notebooks/{path.stem}.html", viewport=viewport).page
-    for view in page.locator(".mp-view").all():
-        kept = float(view.evaluate("(v) => parseFloat(getComputedStyle(v).minHeight)"))
-        drawn = view.locator(".mp").first.bounding_box()["height"]
-        assert drawn == pytest.approx(kept, rel=0.125, abs=45)
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -169,14 +66,15 @@ def test_theme_switch_changes_the_palette(visit):
     assert seen == {color("correct"), color("correct", dark=True)}
 
 
-def test_previous_and_next_lead_through_the_book(visit):
-    page = visit("book/index.html").page
-    names = page_names()[:-2]
-    for name in names[1:]:
-        page.locator("a.right-next").click()
-        page.wait_for_load_state("networkidle")
-        assert page.url.endswith(name)
-    assert page.locator("a.right-next").count() == 0
+def test_previous_and_next_lead_through_the_book(book):
+    pages = [book / f"{name}.html" for name in claims.pages()]
+    for page, target in zip(pages, [*pages[1:], None], strict=True):
+        links = re.findall(
+            r'class="right-next"\s+href="([^"]+)"', page.read_text("utf-8")
+        )
+        assert [(page.parent / link).resolve() for link in links] == [
+            each for each in [target] if each
+        ]
 
 
 def test_copy_button_copies_a_cell(visit):
@@ -199,28 +97,31 @@ def test_page_without_a_formula_loads_no_mathjax(visit):
 
 
 @pytest.mark.parametrize(
-    ("breakage", "message"),
+    "breakages",
     [
-        (("book/index.md", "how_to.md", "howto.md"), "howto.md"),
-        (("_toc.yml", "book/how_to", "book/how_too"), "how_too"),
-        (("book/index.md", ":::{chapters}", ":::{chapter}"), "chapter"),
+        [
+            ("book/index.md", "how_to.md", "howto.md"),  # a broken link
+            ("book/index.md", ":::{chapters}", ":::{chapter}"),  # no such directive
+        ],
+        [("_toc.yml", "book/how_to", "book/how_too")],  # a lost file
     ],
+    ids=["link and directive", "file"],
 )
-def test_build_fails_on_a_warning(tmp_path, breakage, message):
-    """A broken link, a lost file, an unknown directive: none is only a warning."""
-    name, old, new = breakage
+def test_build_fails_on_a_warning(tmp_path, breakages):
     source = tmp_path / "source"
     keep = ("book", "notebooks", "tools", "helpers", "_config.yml", "_toc.yml")
     for entry in keep:
         copy = shutil.copytree if (ROOT / entry).is_dir() else shutil.copy
         source.mkdir(exist_ok=True)
         copy(ROOT / entry, source / entry)
-    text = (source / name).read_text("utf-8")
-    assert old in text
-    (source / name).write_text(text.replace(old, new), encoding="utf-8")
+    for name, old, new in breakages:
+        text = (source / name).read_text("utf-8")
+        assert old in text
+        (source / name).write_text(text.replace(old, new), encoding="utf-8")
     built = build_book(source, tmp_path / "output")
     assert built.returncode != 0
-    assert message in built.stdout + built.stderr
+    for *_, new in breakages:
+        assert new.strip(":{}").removeprefix("book/") in built.stdout + built.stderr
 
 
 # --- the first chapter's widgets, by mouse and by keyboard ---------------------------

@@ -1,0 +1,48 @@
+"""A page of the book, opened in the browser, with what went wrong on the way."""
+
+from __future__ import annotations
+
+import gzip
+
+from playwright.sync_api import Browser
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
+READY = """async () => {
+  await window.MathJax?.startup?.promise;
+  return [...document.querySelectorAll(".mp-view")].every((v) => "ready" in v.dataset);
+}"""
+
+
+class Visit:
+    """An open page. Its widgets are drawn and its formulas set."""
+
+    def __init__(
+        self, chromium: Browser, address: str, name: str, viewport=WIDE, scheme="light"
+    ):
+        self.page = chromium.new_page(viewport=viewport, color_scheme=scheme)
+        self.errors, self.bodies = [], {}
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda r: self.errors.append(f"failed: {r.url}"))
+        self.page.on("request", lambda r: self._request(r.url, address))
+        self.page.on("response", self._response)
+        self.page.goto(address + name)
+        self.page.wait_for_function(READY)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.errors.append(f"{message.type}: {message.text}")
+
+    def _request(self, url, address):
+        if not url.startswith((address, "blob:", "data:")):
+            self.errors.append(f"asked another host: {url}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.errors.append(f"{response.status}: {response.url}")
+        elif response.url.startswith("http"):
+            self.bodies[response.url] = response.body()
+
+    def megabytes(self) -> float:
+        """What has come over the wire so far, compressed as a server would."""
+        return sum(len(gzip.compress(body)) for body in self.bodies.values()) / 1e6
