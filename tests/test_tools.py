@@ -1,6 +1,8 @@
 """The small tools: address, browser, server, vendored files, constraints."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import pytest
 import serve
 import set_address
 import vendor_mathjax
+import yaml
 from conftest import ROOT, copy_product
 
 NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds it
@@ -179,3 +182,20 @@ def test_every_make_target_is_explained():
     text = (ROOT / "Makefile").read_text()
     targets = set(re.search(r"\.PHONY: (.*)", text)[1].split()) - {"browser"}
     assert set(re.findall(r"^([a-z]+):.*## ", text, re.M)) == targets
+
+
+def test_published_book_is_proven_first():
+    """The workflow's commands exist, in an order that proves before it publishes."""
+    text = (ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    assert jobs["publish"]["needs"] == "test"
+    proof, build = [step["run"] for step in jobs["test"]["steps"] if "run" in step]
+    assert os.access(ROOT / proof, os.X_OK)
+    dry = subprocess.run(
+        ["make", "-nB", *shlex.split(os.path.expandvars(build))[1:]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "set_address.py" in dry.stdout
+    assert "jupyter-book build" in dry.stdout
