@@ -126,7 +126,8 @@ def test_failed_download_is_reported_and_the_next_way_tried(monkeypatch, capsys)
     assert capsys.readouterr().err.count("That did not work") == 2
 
 
-def test_server_serves_a_folder_on_this_machine_only(tmp_path):
+def test_server_serves_a_folder_on_this_machine_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # behind a proxy too
     (tmp_path / "index.html").write_text("hello")
     with serve.server(tmp_path) as server, serve.server(tmp_path) as second:
         assert server.server_address[0] == "127.0.0.1"
