@@ -39,6 +39,12 @@ export function close(rows) {
   return rows.slice(0, -1).filter(({ eta, truth }) => Math.abs(eta - truth) <= 0.1 * truth).length;
 }
 
+// Two decimals as Python rounds them: a tie, such as 1.625, to the even digit.
+function decimals(v) {
+  const [down, tie] = [Math.floor(v * 100), Number.isInteger(v * 8) && (v * 100) % 1 === 0.5];
+  return (tie ? (down + (down % 2)) / 100 : v).toFixed(2);
+}
+
 const two = (v) => String(v).padStart(2, "0");
 
 // Seconds as tqdm writes them.
@@ -51,9 +57,9 @@ export function interval(seconds) {
 // The bar as tqdm draws it, in ASCII, ten places wide.
 export function meter({ n, elapsed, rate, eta }, total) {
   const share = n / total;
-  const tenths = Math.floor(share * 100);
+  const tenths = Math.floor(share * 10 * 10);
   const rest = tenths < 100 ? " 123456789"[tenths % 10] + " ".repeat(9 - Math.floor(tenths / 10)) : "";
-  const speed = rate < 1 ? `${(1 / rate).toFixed(2).padStart(5)}s/it` : `${rate.toFixed(2).padStart(5)}it/s`;
+  const speed = rate < 1 ? `${decimals(1 / rate).padStart(5)}s/it` : `${decimals(rate).padStart(5)}it/s`;
   return `${(share * 100).toFixed(0).padStart(3)}%|${"#".repeat(Math.floor(tenths / 10))}${rest}| ${n}/${total} [${interval(elapsed)}<${interval(eta)}, ${speed}]`;
 }
 
