@@ -65,7 +65,7 @@ export function meter({ n, elapsed, rate, eta }, total) {
 
 // --- the page ---
 
-const LOOK = { "slow start": 90, "one stall": 101, "every eighth": 160 };
+const LOOK = { "slow start": 90, "one stall": 100, "every eighth": 160 };
 const RUNS = [["slow start", "slow start: 60 batches of 2 s, then 0.5 s"], ["one stall", "one stall: 0.65 s each, batch 100 takes 60 s"], ["every eighth", "every eighth slow: 0.2 s, and 3.8 s"]];
 
 function render({ model, el: host }) {
@@ -90,7 +90,7 @@ function render({ model, el: host }) {
     bar.textContent = meter(rows[n - 1], TOTAL);
     const verdict = near ? ["correct", "✓ within 10% of the truth"] : ["pitfall", `✗ ${format(eta / truth, 2)} times the truth`];
     news.replaceChildren(`The bar says ${interval(eta)} to go; it will be ${interval(truth)}. `, el("strong", { class: `mp-${verdict[0]}` }, verdict[1]));
-    score.textContent = `Within 10% after ${close(rows)} of ${TOTAL - 1} batches.`;
+    score.textContent = `At ${close(rows)} of ${TOTAL - 1} batches it is within 10%.`;
     const line = (key) => rows.map((row) => [row.n, row[key] / 60]);
     axes.draw([{ role: "correct", points: line("truth") }, { role: "pitfall", points: line("eta") }]);
     axes.mark(n);

@@ -21,11 +21,11 @@ class EtaSmoothing(BookWidget):
     """
 
     label = "ETA explorer"
-    height_px = (600, 800)
+    height_px = (426, 722)
 
     run = Enum(RUNS, "one stall").tag(sync=True)
     smoothing = Float(0.3).tag(sync=True)
-    batch = Int(101).tag(sync=True)
+    batch = Int(100).tag(sync=True)
 
     @validate("smoothing")
     def _share(self, proposal):
