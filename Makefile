@@ -5,10 +5,10 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
          $(wildcard tools/book_extension.py helpers/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test browser lab run lint bench address lock clean
+.PHONY: help book html test browser lab run lint bench bench-gpu address lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 17
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: html ## build the book and serve it on 127.0.0.1 until Ctrl-C
 	@$(BIN)/python tools/serve.py _build/html
@@ -32,6 +32,9 @@ lint: .venv/ready ## format and check the code, notebooks included
 
 bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page load here
 	@$(BIN)/python tools/bench.py
+
+bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, into book/data/gpu.json
+	@$(BIN)/python tools/bench_gpu.py
 
 address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"

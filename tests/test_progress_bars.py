@@ -1,0 +1,446 @@
+"""The chapter on progress bars: running mean, clock and screen, checks, widget."""
+
+import json
+import math
+import re
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
+from tqdm import tqdm
+from tqdm.std import EMA
+from traitlets import TraitError
+
+from helpers import recorded
+from helpers.check import progress_bars as check
+from helpers.running_mean import RunningMean
+from helpers.terminal import Clock, Terminal, fake_clock
+from helpers.widgets import EtaSmoothing
+from helpers.widgets.base import STATE_MIME
+from helpers.widgets.eta_smoothing import RUNS
+
+NUMBERS = st.floats(-1e6, 1e6)
+PAIRS = st.lists(st.tuples(NUMBERS, st.floats(0.01, 1e4)), min_size=1, max_size=20)
+
+
+def mean_of(pairs, convert=float):
+    mean = RunningMean()
+    for value, weight in pairs:
+        mean.update(convert(value), weight)
+    return mean.compute()
+
+
+# --- RunningMean ---------------------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(PAIRS)
+def test_running_mean_is_numpy_s_weighted_average(pairs):
+    values, weights = np.transpose(pairs)
+    average = np.average(values, weights=weights)
+    expected = pytest.approx(average, rel=1e-9, abs=1e-6)
+    assert mean_of(pairs) == expected
+    assert mean_of(pairs, lambda v: torch.tensor(v, dtype=torch.float64)) == expected
+
+
+@settings(max_examples=30)
+@given(PAIRS, st.floats(-100, 100))
+def test_running_mean_follows_a_shift_and_stays_between_its_values(pairs, shift):
+    mean = mean_of(pairs)
+    shifted = mean_of([(value + shift, weight) for value, weight in pairs])
+    assert shifted == pytest.approx(mean + shift, abs=1e-5)
+    values = [value for value, _ in pairs]
+    assert min(values) - 1e-5 <= mean <= max(values) + 1e-5
+
+
+@pytest.mark.parametrize("parts", [(64, 64, 3), (1, 1), (5,)])
+def test_means_of_batches_weighted_by_size_are_the_mean_of_samples(parts):
+    samples = torch.randn(sum(parts), dtype=torch.float64)
+    mean = RunningMean()
+    for batch in samples.split(parts):
+        mean.update(batch.mean(), weight=len(batch))
+    assert mean.compute() == pytest.approx(samples.mean().item(), abs=1e-12)
+    assert mean.weight == sum(parts)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        2,
+        2.0,
+        np.float32(2),
+        np.int64(2),
+        torch.tensor(2),
+        torch.tensor([[2.0]]),
+        torch.tensor(2.0, dtype=torch.bfloat16),
+        torch.tensor(2.0, requires_grad=True),
+    ],
+)
+def test_numbers_and_tensors_of_one_element_may_be_mixed(value):
+    mean = RunningMean()
+    mean.update(5.0)
+    mean.update(value, weight=2)
+    assert mean.compute() == 3.0
+    assert type(mean.compute()) is float
+
+
+class Held:
+    """A tensor that the graph keeps; unlike a tensor, it is freed with the graph."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor.detach()
+
+
+def test_no_graph_is_kept_and_a_later_change_of_the_tensor_does_not_count():
+    held, mean = weakref.WeakSet(), RunningMean()
+
+    def pack(tensor):
+        held.add(kept := Held(tensor))
+        return kept
+
+    x = torch.ones((), requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept.tensor):
+        loss = x.exp()
+    mean.update(loss)
+    assert len(held) == 1
+    with torch.no_grad():
+        loss.zero_()
+    del loss
+    assert len(held) == 0
+    assert mean.compute() == pytest.approx(math.e)
+
+
+class Reads(TorchFunctionMode):
+    count = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.Tensor.item, torch.Tensor.__float__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_is_read_before_the_mean_is_asked_for():
+    with Reads() as reads:
+        mean = RunningMean()
+        for value in torch.arange(10.0).unbind():
+            mean.update(value, weight=2)
+        assert reads.count == 0
+        assert mean.compute() == 4.5
+    assert reads.count == 1
+
+
+def test_sum_is_kept_in_float64_and_works_inside_inference_mode():
+    mean = RunningMean()
+    with torch.inference_mode():
+        mean.update(torch.tensor(1.0), weight=2**30)
+    for _ in range(8):
+        mean.update(torch.tensor(2.0))
+    assert mean.compute() == (2**30 + 16) / (2**30 + 8)
+
+
+def test_nan_is_told_and_reset_forgets():
+    mean = RunningMean()
+    mean.update(math.nan)
+    mean.update(1.0)
+    assert math.isnan(mean.compute())
+    mean.reset()
+    assert mean.weight == 0
+    mean.update(torch.tensor(1.0))
+    assert mean.compute() == 1.0
+
+
+BAD = [
+    (("1",), TypeError, "value must be a number or a tensor of one element, got str"),
+    ((None,), TypeError, "value must be a number or a tensor .* got NoneType"),
+    ((1j,), TypeError, "value must be a number or a tensor .* got complex"),
+    ((np.ones(2),), TypeError, "value must be a number or a tensor .* got ndarray"),
+    (
+        (torch.ones(64),),
+        ValueError,
+        r"value must have one element, got shape \(64,\). Pass value.mean",
+    ),
+    ((torch.ones(0),), ValueError, r"value must have one element, got shape \(0,\)"),
+    ((torch.tensor(1j),), TypeError, "value must be real, got torch.complex64"),
+    (
+        (1.0, 0),
+        ValueError,
+        "weight must be more than 0 and finite, got 0. Leave an empty",
+    ),
+    ((1.0, -2), ValueError, "weight must be more than 0 and finite, got -2"),
+    ((1.0, math.nan), ValueError, "weight must be more than 0 and finite, got nan"),
+    ((1.0, math.inf), ValueError, "weight must be more than 0 and finite, got inf"),
+    ((1.0, "64"), TypeError, "weight must be a number, got '64'. Pass len"),
+    ((1.0, True), TypeError, "weight must be a number, got True"),
+    ((1.0, torch.tensor(3)), TypeError, "weight must be a number, got a tensor, which"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), BAD)
+def test_bad_input_of_running_mean_is_named_and_not_added(arguments, error, message):
+    mean = RunningMean()
+    mean.update(3.0)
+    with pytest.raises(error, match=f"RunningMean.update: {message}"):
+        mean.update(*arguments)
+    assert (mean.compute(), mean.weight) == (3.0, 1.0)
+
+
+def test_mean_of_nothing_is_named():
+    with pytest.raises(ValueError, match="RunningMean.compute: the mean of nothing"):
+        RunningMean().compute()
+
+
+# --- the clock and the screen --------------------------------------------------------
+
+
+def test_fake_clock_gives_tqdm_s_own_back_even_after_an_error():
+    from tqdm import std
+
+    before = std.time, std.tqdm.monitor_interval
+    with fake_clock() as clock:
+        clock.sleep(2.5)
+        assert std.time() == 2.5
+    assert (std.time, std.tqdm.monitor_interval) == before
+    with pytest.raises(KeyError), fake_clock():
+        raise KeyError
+    assert (std.time, std.tqdm.monitor_interval) == before
+
+
+def test_fake_clock_stops_the_thread_that_would_mix_in_real_time():
+    tqdm(range(1), file=Terminal()).close()
+    assert tqdm.monitor is not None
+    with fake_clock():
+        list(tqdm(range(3), file=Terminal()))
+        assert tqdm.monitor is None
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan])
+def test_clock_refuses_to_run_backwards(seconds):
+    with pytest.raises(ValueError, match="Clock.sleep: seconds must be 0 or more, got"):
+        Clock().sleep(seconds)
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("abc\rX", "Xbc"),
+        ("abc\n\x1b[AX", "Xbc"),
+        ("a\nb\x1b[A\x1b[A\rX\n\nY", "X\nb\nY"),
+        ("a\n    \r\n", "a"),
+        ("", ""),
+        ("ab\nabc\x1b[AX", "ab X\nabc"),
+    ],
+)
+def test_terminal_shows_what_a_terminal_shows(written, seen):
+    screen = Terminal()
+    screen.write(written)
+    assert screen.text() == seen
+
+
+def test_bar_without_a_terminal_is_silent_with_disable_none():
+    for interactive in (True, False):
+        screen = Terminal(interactive)
+        with fake_clock():
+            list(tqdm(range(3), file=screen, disable=None))
+        assert bool(screen.draws) is interactive
+
+
+# --- checks --------------------------------------------------------------------------
+
+
+def paired(a, b, file):
+    return tqdm(zip(a, b, strict=False), total=min(len(a), len(b)), file=file)
+
+
+def by_generator(a, b, file):
+    with tqdm(total=min(len(a), len(b)), file=file) as bar:
+        for pair in zip(a, b, strict=False):
+            yield pair
+            bar.update()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (paired, "✓ Correct"),
+        (by_generator, "✓ Correct"),
+        (lambda a, b, f: None, "○ Not yet"),
+        (lambda a, b, f: zip(a, b, strict=False), "✗ Hint: nothing was drawn"),
+        (
+            lambda a, b, f: tqdm(zip(a, b, strict=False), file=f),
+            r"✗ Hint: after 3 pairs the bar says '3it .* it has no total",
+        ),
+        (
+            lambda a, b, f: tqdm(zip(a, b, strict=False), total=len(a), file=f),
+            r"✗ Hint: after 3 of 6 pairs the bar says .*3/8.*When does zip end",
+        ),
+        (
+            lambda a, b, f: zip(tqdm(a, file=f), b, strict=False),
+            r"✗ Hint: after 3 of 6 pairs the bar says .*3/8",
+        ),
+        (
+            lambda a, b, f: tqdm(list(zip(a, b, strict=False)), file=f),
+            "✗ Hint: all batches were loaded before the first",
+        ),
+        (lambda a, b, f: tqdm(a, file=f), "✗ Hint: the loop must get 6 pairs"),
+        (lambda a, b, f: 3, "✗ Hint: the loop raised TypeError: 'int' object"),
+        (lambda a, b: a, "✗ Hint: <lambda> raised TypeError"),
+    ],
+)
+def test_paired_tells_right_from_wrong(attempt, text):
+    assert re.match(text, repr(check.paired(attempt)))
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (1.8, "✓ Correct"),
+        (1.82, "✓ Correct"),
+        (2, "✗ Hint: that is the whole cost"),
+        (0.2, "✗ Hint: that is what is left"),
+        (0.018, "✗ Hint: that counts the bar's own refreshes"),
+        (1800, "✗ Hint: 1,000 ms are 1 s"),
+        (1, "✗ Hint: 1 is too small"),
+    ],
+)
+def test_postfix_cost_tells_right_from_wrong(answer, text):
+    assert repr(check.postfix_cost(answer)).startswith(text)
+
+
+def squares(batches):
+    return sum(((p - t) ** 2).sum() for p, t in batches)
+
+
+def roots(batches):
+    return [((p - t) ** 2).mean().sqrt().item() for p, t in batches]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (lambda b: (squares(b).item() / 9) ** 0.5, "✓ Correct"),
+        (lambda b: (squares(b).detach() / 9).sqrt(), "✓ Correct"),
+        (lambda b: None, "○ Not yet"),
+        (lambda b: (squares(b) / 9).sqrt(), "✗ Hint: the result still holds every"),
+        (lambda b: sum(roots(b)) / 3, "✗ Hint: that is the mean of the three batches'"),
+        (lambda b: mean_of(zip(roots(b), (4, 4, 1), strict=True)), "✗ Hint: that weighs the"),
+        (lambda b: squares(b).item() / 9, "✗ Hint: that is the mean square error"),
+        (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
+        (lambda b: 7.0, "✗ Hint: the 9 squared errors sum to 56, got 7.0000"),
+        (lambda b: torch.zeros(3), r"✗ Hint: return one number, got shape \(3,\)"),
+        (lambda b: "many", "✗ Hint: return one number, got str"),
+    ],
+)  # fmt: skip
+def test_epoch_rmse_tells_right_from_wrong(attempt, text):
+    assert re.match(text, repr(check.epoch_rmse(attempt)))
+
+
+# --- the chapter's cell that waits for a GPU -----------------------------------------
+
+
+def test_recorded_cost_of_item_is_printed_once_there_is_one(monkeypatch, capsys):
+    cells = json.loads((ROOT / "notebooks/progress_bars.ipynb").read_text())["cells"]
+    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    (source,) = [s for s in sources if "gpu_record" in s]
+    cost = {
+        "item_every_step_ms": {"MLP": 2.0},
+        "item_at_the_end_ms": {"MLP": 1.0},
+    }
+    monkeypatch.setattr(recorded, "gpu_record", lambda: {"item_cost": cost})
+    monkeypatch.setattr(recorded, "describe_gpu_record", lambda: "Made up, for a test.")
+    exec(source, {})
+    told = capsys.readouterr().out
+    assert told.startswith("Made up,\nfor a test.\n")
+    assert "MLP: 2.0 ms" in told
+    assert "MLP: 1.0 ms" in told
+
+
+# --- widget --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change", [{"run": "slow start"}, {"smoothing": 0.0}, {"batch": 7}]
+)
+def test_eta_smoothing_s_digest_changes_with_whatever_is_shown(change):
+    states = [
+        w._repr_mimebundle_()[0][STATE_MIME]
+        for w in (EtaSmoothing(), EtaSmoothing(**change))
+    ]
+    assert states[0] != states[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"run": "fast"}, TraitError, "run"),
+        ({"smoothing": 1.1}, TraitError, "smoothing must be from 0 to 1, got 1.1"),
+        ({"smoothing": math.nan}, TraitError, "smoothing must be from 0 to 1, got nan"),
+        ({"batch": 0}, TraitError, "batch must be from 1 to 299, got 0"),
+        ({"batch": 300}, TraitError, "batch must be from 1 to 299, got 300"),
+        ({"alpha": 1}, TypeError, "no setting 'alpha'. It has: batch, run, smoothing"),
+    ],
+)
+def test_bad_setting_of_eta_smoothing_is_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        EtaSmoothing(**settings)
+
+
+def by_tqdm(seconds, smoothing):
+    """What tqdm itself says after each batch."""
+    rows = []
+    with (
+        fake_clock() as clock,
+        tqdm(seconds, file=Terminal(), smoothing=smoothing) as bar,
+    ):
+        for s in seconds:
+            clock.sleep(s)
+            bar.update()
+            now = bar.format_dict
+            rate = now["rate"] or now["n"] / now["elapsed"]
+            left = (now["total"] - now["n"]) / rate
+            rows.append([now["n"], now["elapsed"], rate, left])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.05, 0.3, 0.75, 1])
+@pytest.mark.parametrize("run", RUNS)
+def test_eta_smoothing_says_and_draws_what_tqdm_does(front_end, run, smoothing):
+    seconds = front_end(EtaSmoothing, "m.durations(a)", run)
+    assert len(seconds) == 300
+    rows = by_tqdm(seconds, smoothing)
+    code = "m.follow_run(...a)"
+    ours = front_end(EtaSmoothing, code, [seconds, smoothing])
+    table = [[row[k] for k in ("n", "elapsed", "rate", "eta")] for row in ours]
+    np.testing.assert_allclose(table, rows, rtol=1e-6)
+    left = seconds[::-1]
+    truth = [*np.cumsum(left)[::-1][1:], 0]
+    np.testing.assert_allclose([row["truth"] for row in ours], truth, atol=1e-6)
+    bars = front_end(
+        EtaSmoothing, f"{code}.map((row) => m.meter(row, 300))", [seconds, smoothing]
+    )
+    assert bars == [
+        tqdm.format_meter(row["n"], 300, row["elapsed"], rate=row["rate"], ascii=True)
+        for row in ours
+    ]
+    near = np.abs(rows[:-1, 3] - truth[:-1]) <= 0.1 * np.array(truth[:-1])
+    assert (
+        front_end(EtaSmoothing, f"m.close({code})", [seconds, smoothing]) == near.sum()
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.01, 0.3, 1])
+def test_eta_smoothing_s_average_is_tqdm_s(front_end, smoothing):
+    values = np.random.default_rng(0).uniform(0, 50, 200).tolist()
+    average = EMA(smoothing)
+    theirs = [average(value) for value in values]
+    ours = front_end(EtaSmoothing, "m.ema(...a)", [values, smoothing])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [0, 59.9, 60, 3599, 3600, 86399.5])
+def test_eta_smoothing_writes_time_as_tqdm_does(front_end, seconds):
+    ours = front_end(EtaSmoothing, "m.interval(a)", seconds)
+    assert ours == tqdm.format_interval(seconds)
