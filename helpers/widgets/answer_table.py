@@ -12,7 +12,7 @@ class AnswerTable(BookWidget):
     """
 
     label = "○ Not yet: put strings in place of the dots. Answer table"
-    height_px = (370, 420)  # for six rows of three
+    height_px = (441, 529)  # for six rows of three
 
     prompt = Unicode().tag(sync=True)
     columns = fresh_list(list)

@@ -68,6 +68,12 @@ export function replay(history) {
 // --- the page ---
 
 const GRADS = [["recorded", "recorded"], ["no_grad", "no_grad()"], ["inference_mode", "inference_mode()"]];
+const USES = {
+  "train true": ["correct", "✓ The cell for training."],
+  "train false": ["pitfall", "✗ Neither training nor validation."],
+  "eval true": ["extra", "○ Right outputs, but memory is kept."],
+  "eval false": ["correct", "✓ A cell for validation."],
+};
 const FULL = keptBytes("train", "recorded", 64);
 const bytes = (n) => `${String(n).replace(/\B(?=(\d{3})+$)/g, ",")} bytes`;
 
@@ -93,7 +99,7 @@ function render({ model, el: host }) {
   const news = el("p", { "aria-live": "polite" });
   const meter = (title, ...parts) => el("div", { class: "modes-meter" }, el("strong", {}, title), ...parts);
   const [line, moved, units, dropped] = [el("div"), el("p"), el("ul", { class: "modes-units", "aria-label": "Units after dropout" }), el("p")];
-  const [kept, bar, backward, output] = [el("p", { class: "mp-total" }), el("div", { class: "modes-bar" }), el("p"), el("p")];
+  const [kept, bar, backward, output, use] = [el("p", { class: "mp-total" }), el("div", { class: "modes-bar" }), el("p"), el("p"), el("p")];
 
   function paint() {
     const history = model.get("history");
@@ -109,7 +115,7 @@ function render({ model, el: host }) {
     bar.style.width = `${found ? (100 * found.kept) / FULL : 0}%`;
     if (!found) {
       news.textContent = "No batch yet: choose a cell, predict, then run a batch.";
-      for (const node of [moved, dropped, kept, backward, output]) node.textContent = "–";
+      for (const node of [moved, dropped, kept, backward, output, use]) node.textContent = "–";
       return;
     }
     const cell = `${found.mode}(), ${found.grad === "recorded" ? "gradients recorded" : `${found.grad}()`}`;
@@ -121,16 +127,17 @@ function render({ model, el: host }) {
     dropped.textContent = found.drops ? `${gone} (×), the others doubled.` : `${gone}.`;
     output.textContent = `Its 4.00 is normalised to ${format(found.normed, 2)}, by the ${found.moves ? "batch's mean and variance" : "running estimates"}.`;
     kept.textContent = bytes(found.kept);
-    backward.textContent = found.graph ? "✓ It requires grad; backward() works." : `✗ ${found.inference ? "An inference tensor: backward() raises, and autograd refuses it later." : "It does not require grad; backward() raises."}`;
-    backward.className = found.graph ? "mp-correct" : "mp-pitfall";
+    backward.textContent = found.graph ? "requires_grad=True: backward() works." : `requires_grad=False: backward() raises${found.inference ? ", and autograd refuses the output for good" : ""}.`;
+    const [role, text] = USES[`${found.mode} ${found.graph}`];
+    use.replaceChildren(el("strong", { class: `mp-${role}` }, text));
   }
   host.append(el("div", { class: "mp modes", role: "group", "aria-label": "Mode switchboard" },
     el("div", { class: "mp-row" }, mode.root, grad.root), rows.root,
     el("div", { class: "mp-row" }, el("button", { type: "button", onclick: run }, "Run a batch"),
       el("button", { type: "button", onclick: () => update(model, "history", []) }, "Reset")), news,
     el("div", { class: "mp-grid" },
-      meter("Running mean ▼ and batch, one feature", line, moved), meter("The same sample every time (●)", output, el("p", { class: "mp-soft" }, "Six units of this value, after dropout:"), units, dropped),
-      meter("Kept for backward()", kept, el("div", { class: "modes-track" }, bar)), meter("The output", backward))));
+      meter("Running mean (▼) and batch", line, moved), meter("The same sample every time (●)", output, el("p", { class: "mp-soft" }, "Six units of this value, after dropout:"), units, dropped),
+      meter("Kept for backward()", kept, el("div", { class: "modes-track" }, bar)), meter("The output", backward, use))));
   return follow(model, ["mode", "grad", "rows", "history"], paint);
 }
 

@@ -23,7 +23,7 @@ class ModeSwitchboard(BookWidget):
     """
 
     label = "Mode switchboard"
-    height_px = (520, 800)
+    height_px = (545, 900)
 
     mode = Enum(["train", "eval"], "train").tag(sync=True)
     grad = Enum(["recorded", "no_grad", "inference_mode"], "recorded").tag(sync=True)
