@@ -208,11 +208,11 @@ RIGHT = ["DMK", "DM", "DM", "DK", "D", "D"]
         ),
         (
             ["DK", *RIGHT[1:]],
-            "✗ Hint: train, recorded, statistics move: .* requires_grad",
+            "✗ Hint: train, recorded, mean moves: .* requires_grad",
         ),
         (
             ["DM", *RIGHT[1:]],
-            "✗ Hint: train, recorded, bytes are kept: .* The head does",
+            "✗ Hint: train, recorded, bytes kept: .* The head does",
         ),
         (
             ["DMX", *RIGHT[1:]],

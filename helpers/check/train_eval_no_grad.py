@@ -18,7 +18,7 @@ from helpers.check.table import TableCheck
 cells = TableCheck(
     prompt="A frozen body with batch normalisation, F.dropout(h) in forward(), a head that "
     "is trained. What happens in each cell?",
-    columns={"D": "units drop", "M": "statistics move", "K": "bytes are kept"},
+    columns={"D": "units drop", "M": "mean moves", "K": "bytes kept"},
     answer={
         "train, recorded": "DMK",
         "train, no_grad": "DM",
