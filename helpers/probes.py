@@ -55,7 +55,9 @@ def depends_on_batch(
     if not atol >= 0:
         raise ValueError(f"depends_on_batch: atol must be 0 or more, got {atol}.")
 
-    alone = evaluating(model) if isinstance(model, nn.Module) else torch.no_grad()
+    alone = torch.no_grad()
+    if isinstance(model, nn.Module):  # no inference_mode: a model may cache tensors
+        alone = evaluating(model, inference=False)
     with alone:
         together = _rows(model, x)
         # Each in a batch of its own copies: a batch of one, some layers refuse.
