@@ -458,9 +458,6 @@ def test_bad_setting_of_apex_migration_is_named(settings, error, message):
 def test_loops_of_the_page_are_those_that_are_tested(front_end):
     assert front_end(ApexMigration, "m.loop(a, 0)", LINES) == migration.old_loop()
     assert front_end(ApexMigration, "m.loop(a, 1)", LINES) == migration.new_loop()
-    fresh = front_end(ApexMigration, "m.newLines(a)", LINES)
-    assert "\n".join(row["text"] for row in fresh) + "\n" == migration.new_loop()
-    assert all(row["text"] in LINES[row["from"] - 1][1] for row in fresh)
 
 
 def test_page_counts_and_names_what_happens_to_lines(front_end):
@@ -505,53 +502,65 @@ def said(page):
     return page.locator("[aria-live]").inner_text()
 
 
-def test_click_shows_the_replacement_the_reason_and_the_place(page):
-    assert said(page).startswith("Choose a line of the old loop.")
-    page.get_by_role("button", name="amp.master_params").click()
-    assert page.evaluate("state.line") == 12
-    assert said(page).startswith("Line 12 changes.")
-    for text in (*migration.LOOP[11].new.split("\n"), migration.LOOP[11].why):
-        assert text.strip() in said(page)
-    here = page.locator(".apex-here").all_inner_texts()
-    assert [text.strip("▶ ") for text in here] == [
-        text.strip() for text in migration.LOOP[11].new.split("\n")
+def details(page):
+    """Return the texts of the details that can be seen."""
+    return page.locator(".apex-detail:visible").all_inner_texts()
+
+
+def test_click_opens_the_replacement_and_the_reason_below_the_line(page):
+    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
+    assert details(page) == []
+    button = page.get_by_role("button", name="amp.master_params")
+    button.click()
+    line = migration.LOOP[11]
+    (shown,) = details(page)
+    assert shown.split("\n") == [
+        *(f"+ {text}" for text in line.new.split("\n")),
+        "",
+        line.why,
     ]
-    pressed = page.locator("button[aria-pressed=true]").all_inner_texts()
-    assert [text.split("\n")[0].strip() for text in pressed] == ["~"]
+    assert said(page) == "Line 12 changes. Seen: 1 of 14."
+    assert button.get_attribute("aria-expanded") == "true"
+    page.get_by_role("button", name="zero_grad").click()
+    assert details(page) == ["=     optimizer.zero_grad()\n\nIt stays."]
+    page.get_by_role("button", name="zero_grad").click()  # a second time closes it
+    assert details(page) == []
 
 
-def test_loop_is_walked_by_keyboard_and_filled_in_on_the_way(page):
-    hidden = page.locator(".apex-loop").inner_text()
-    assert "GradScaler" not in hidden
+def test_line_that_goes_has_a_reason_and_no_replacement(page):
+    page.get_by_role("button", name="with amp.scale_loss").click()
+    assert details(page) == [migration.LOOP[9].why]
+    assert said(page).startswith("Line 10 goes.")
+
+
+def test_loop_is_walked_by_keyboard(page):
     page.locator(".apex-line").first.focus()
     page.keyboard.press("Enter")
     for _ in migration.LOOP:  # once more than there are lines to go down
         page.keyboard.press("ArrowDown")
     assert page.evaluate("state.line") == len(migration.LOOP)
-    assert (
-        "Seen: 14 of 14. 2 stay, 11 change, 1 goes."
-        in page.locator(".apex").inner_text()
-    )
-    shown = page.locator(".apex-loop > code").all_inner_texts()
-    assert [text[2:] for text in shown] == migration.new_loop().splitlines()
-    page.keyboard.press("Home")
-    assert said(page).startswith("Line 1 changes.")
-    page.keyboard.press("ArrowUp")
-    assert page.evaluate("state.line") == 1
-    page.keyboard.press("End")
-    assert page.evaluate("state.line") == len(migration.LOOP)
-
-
-def test_all_is_shown_at_once_and_hidden_again(page):
-    page.get_by_role("button", name="Show all").click()
-    assert "scaler.update()" in page.locator(".apex-loop").inner_text()
+    assert said(page) == ("Line 14 changes. Seen: 14 of 14. 2 stay, 11 change, 1 goes.")
+    signs = page.locator(".apex-line > span").all_inner_texts()
+    expected = {"stays": "=", "changes": "~", "goes": "−"}
+    assert signs == [expected[line.fate] for line in migration.LOOP]
+    for key, line in (("Home", 1), ("ArrowUp", 1), ("End", 14)):
+        page.keyboard.press(key)
+        assert page.evaluate("state.line") == line
     page.get_by_role("button", name="Start again").click()
-    assert "scaler.update()" not in page.locator(".apex-loop").inner_text()
-    assert said(page).startswith("Choose")
+    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
+
+
+def test_whole_loop_is_the_one_that_is_tested(page):
+    page.get_by_text("The whole loop for PyTorch").click()
+    shown = page.locator("details code")
+    assert shown.text_content() == migration.new_loop()
+    spaces = "(node) => getComputedStyle(node).whiteSpace"
+    assert shown.evaluate(spaces) == "pre-wrap"
 
 
 def test_nothing_is_wider_than_a_narrow_phone(page):
-    page.get_by_role("button", name="Show all").click()
+    page.get_by_text("The whole loop for PyTorch").click()
+    page.locator(".apex-line").last.click()
     wide = (
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )

@@ -13,7 +13,7 @@ def _rows() -> list:
 
 
 class ApexMigration(BookWidget):
-    """Show the old loop as buttons, and the replacement of the line that is chosen.
+    """Show the old loop as buttons; below the chosen line, what replaces it and why.
 
     Args:
         line: which line of the old loop is chosen, counted from 1; 0 for none.
@@ -24,7 +24,7 @@ class ApexMigration(BookWidget):
     """
 
     label = "Apex migration"
-    height_px = (700, 1000)
+    height_px = (554, 793)
 
     line = Int(0).tag(sync=True)
     lines = fresh_list(_rows)
