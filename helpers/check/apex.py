@@ -1,0 +1,139 @@
+"""Checks of the chapter on apex."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, parameters_to_vector
+
+from helpers.check.core import Verdict, checks_function, correct, hint, letters
+
+# name: (letter, what to think of)
+CAUSES = {
+    "session": ("C", "whose package imports pyramid, a toolkit for web sites?"),
+    "symbol": (
+        "D",
+        "the kernel is there, and asks for a function that this PyTorch no longer has.",
+    ),
+    "nvcc": ("B", "what compiles CUDA code? PyTorch's packages do not bring it."),
+    "fused": ("A", "apex is there, its kernels are not. What was left out?"),
+    "state": ("E", "which call initialises amp, and where has it gone?"),
+}
+
+
+def causes(answer: object) -> Verdict:
+    """Check the causes of five error messages.
+
+    Args:
+        answer: a dict from the five names to the letters A to F.
+    """
+    return letters(
+        answer,
+        CAUSES,
+        "five",
+        "put a letter in place of each row of dots.",
+        "none of the five names its cause, and PyTorch's own parts raise none of them.",
+    )
+
+
+def _model() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+def _batches() -> list[tuple[Tensor, Tensor]]:
+    """Return 13 batches: one step overflows, one is clipped, one batch is left over."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(13, 32, 8, generator=generator)
+    x[:2] *= 30
+    x[2:4] *= 3
+    return list(zip(x, x[..., :3].argmax(dim=-1), strict=True))
+
+
+def _by_the_book(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    half: bool = True,
+    loss_inside: bool = True,
+    share: float = 2.0,
+    unscale: bool = True,
+    clip: bool = True,
+    every: int = 2,
+) -> torch.amp.GradScaler:
+    """Train as the exercise asks, or with one mistake."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu")
+    for i, (x, y) in enumerate(batches):
+        with torch.amp.autocast("cpu", dtype=torch.float16, enabled=half):
+            logits = model(x)
+        with torch.amp.autocast(
+            "cpu", dtype=torch.float16, enabled=half and loss_inside
+        ):
+            loss = F.cross_entropy(logits, y) / share
+        scaler.scale(loss).backward()
+        if i % every == every - 1:
+            if unscale:
+                scaler.unscale_(optimizer)
+            if clip:
+                clip_grad_norm_(model.parameters(), 0.5)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+    return scaler
+
+
+MISTAKES = [
+    ({"unscale": False}, "the gradients are clipped while they are still scaled."),
+    ({"clip": False}, "nothing is clipped: the old loop limits the norm to 0.5."),
+    ({"half": False}, "the forward pass ran in float32: put it into autocast."),
+    ({"loss_inside": False}, "compute the loss inside autocast too, or it is float16."),
+    ({"every": 1}, "you step after every batch; the old loop steps after two."),
+    ({"share": 1.0}, "the loss of each batch counts half: divide it by 2."),
+]
+
+
+def _trained(fn: Callable) -> tuple[object, Tensor, nn.Module]:
+    model = _model()
+    result = fn(model, _batches())
+    return result, parameters_to_vector(model.parameters()).detach(), model
+
+
+@checks_function(lambda fn: fn(_model(), _batches()[:2]))
+def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
+    """Check a loop ported from apex: accumulation over two batches, clipping, float16.
+
+    Args:
+        fn: takes a model and batches, trains the model, returns the scaler.
+    """
+    scaler, weights, model = _trained(fn)
+    if not isinstance(scaler, torch.amp.GradScaler):
+        return hint(f"return the scaler, got {type(scaler).__name__}.")
+    if {p.dtype for p in model.parameters()} != {torch.float32}:
+        return hint("the weights must stay in float32; autocast casts copies of them.")
+    if not weights.isfinite().all():
+        return hint(
+            "the weights are nan. One step overflows: leave the step to the scaler, "
+            "with scaler.step(optimizer)."
+        )
+    expected_scaler, expected, _ = _trained(_by_the_book)
+    if torch.allclose(weights, expected, atol=1e-6):
+        if scaler.get_scale() != expected_scaler.get_scale():
+            return hint(
+                f"the weights are right, but the scale ends at {scaler.get_scale():g}; "
+                f"with one update for each step it is {expected_scaler.get_scale():g}."
+            )
+        return correct(
+            "weights and scale are those of the old loop's recipe, overflow included."
+        )
+    if torch.equal(weights, parameters_to_vector(_model().parameters())):
+        return hint("the model has not changed. Does scaler.step(optimizer) run?")
+    for change, text in MISTAKES:
+        _, wrong, _ = _trained(lambda *args, c=change: _by_the_book(*args, **c))
+        if torch.allclose(weights, wrong, atol=1e-6):
+            return hint(text)
+    return hint(
+        "the weights are not those of the old loop. Compare the two line by line: "
+        "scale, unscale_, clip, step, update, zero_grad."
+    )
