@@ -879,7 +879,7 @@ def test_key_matcher_works_by_keyboard_and_says_what_happens(chromium):
     assert page.locator("svg path.mp-correct").count() == 6
     page.get_by_label("5 classes").check()
     assert (
-        "Raises RuntimeError (0 missing, 0 unexpected, 2 of another shape)"
+        "RuntimeError: 0 missing, 0 unexpected, 2 of another shape. By then"
         in news.inner_text()
     )
     assert page.get_by_text("✗ shape").count() == 4

@@ -51,7 +51,7 @@ export function match(model, given, strict) {
 
 const SIGNS = { loaded: "✓ loaded", clash: "✗ shape", missing: "○ missing", unexpected: "? unexpected" };
 const ROLES = { loaded: "correct", clash: "pitfall", missing: "pitfall", unexpected: "reference" };
-const ROW = 58; // px, the same in key_matcher.css
+const ROWS = MODEL.length; // on both sides: no repair here lets two keys become one
 
 // May be broken after a dot, in a narrow column.
 const breakable = (key) => key.split(/(?<=\.)/).flatMap((part) => [part, el("wbr")]);
@@ -65,26 +65,25 @@ function column(title, entries, statusOf) {
 }
 
 function edges(given, found) {
-  const at = (entries, key) => (entries.findIndex(([name]) => name === key) + 0.5) * ROW;
-  const height = ROW * Math.max(given.length, MODEL.length);
+  const at = (entries, key) => entries.findIndex(([name]) => name === key) + 0.5;
   const lines = [["loaded", "correct"], ["clash", "pitfall"]].flatMap(([status, role]) => found[status].map((key) =>
-    svg("path", { class: `mp-curve mp-${role}`, d: `M0,${at(given, key)}L100,${at(MODEL, key)}` })));
-  return svg("svg", { viewBox: `0 0 100 ${height}`, height, preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, ...lines);
+    svg("path", { class: `mp-curve mp-${role}`, d: `M0,${at(given, key)}L1,${at(MODEL, key)}` })));
+  return svg("svg", { viewBox: `0 0 1 ${ROWS}`, preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, ...lines);
 }
 
-function sentence(found, strict) {
-  const few = (n, word) => `${n} ${word}`;
-  const parts = [few(found.missing.length, "missing"), few(found.unexpected.length, "unexpected"), few(found.clash.length, "of another shape")];
+function sentence(found) {
+  const counts = `${found.missing.length} missing, ${found.unexpected.length} unexpected`;
   const perfect = !found.missing.length && !found.unexpected.length && !found.clash.length;
   if (perfect) return ["correct", "✓ Returns <All keys matched successfully>."];
-  if (found.raises) return ["pitfall", `✗ Raises RuntimeError (${parts.join(", ")}). What loaded is in the model all the same.`];
-  return ["pitfall", `✗ Raises nothing; only its return value says: ${parts.slice(0, 2).join(", ")}.`];
+  if (!found.raises) return ["pitfall", `✗ Raises nothing; only its return value says: ${counts}.`];
+  const before = found.overwritten ? "By then the model is a mixture." : "The model is as it was.";
+  return ["pitfall", `✗ Raises RuntimeError: ${counts}, ${found.clash.length} of another shape. ${before}`];
 }
 
 function render({ model, el: host }) {
   const pick = (legend, name, options) => choice(legend, options, (value) => update(model, name, value));
   const controls = {
-    prefix: pick("Saved with prefix", "prefix", [["", "none"], ["module.", "module."], ["_orig_mod.", "_orig_mod."], ["module._orig_mod.", "both"]]),
+    prefix: pick("Saved with prefix", "prefix", [["", "none"], ["module.", "module."], ["_orig_mod.", "_orig_mod."], ["module._orig_mod.", "module._orig_mod."]]),
     head: pick("Last layer", "head", [["head", "head"], ["fc", "called fc"], ["5 classes", "5 classes"]]),
     repair: pick("Repair", "repair", [["none", "none"], ["replace", 'replace("module.", "")'], ["removeprefix", 'removeprefix("module.")'], ["loop", "both prefixes, in a loop"]]),
     rename: pick("fc. becomes head.", "rename", [[false, "no"], [true, "yes"]]),
@@ -100,10 +99,10 @@ function render({ model, el: host }) {
     const found = match(MODEL, given, strict);
     const statusOf = (key) => ["loaded", "clash", "missing"].find((status) => found[status].includes(key)) ?? "unexpected";
     columns.replaceChildren(column("State dict", given, statusOf), edges(given, found), column("Model", MODEL, statusOf));
-    const [role, text] = sentence(found, strict);
+    const [role, text] = sentence(found);
     news.replaceChildren(el("strong", { class: `mp-${role}` }, text));
     meter.value = found.overwritten / found.total;
-    total.textContent = `Overwritten: ${found.overwritten} of ${found.total} numbers, ${format(100 * meter.value, 1)}%`;
+    total.textContent = `Overwritten: ${found.overwritten.toLocaleString("en")} of ${found.total.toLocaleString("en")} numbers, ${format(100 * meter.value, 1)}%`;
   }
   host.append(el("div", { class: "mp keys", role: "group", "aria-label": "Key matcher" },
     ...Object.values(controls).map((control) => el("div", { class: "mp-row" }, control.root)), columns, total, meter, news));
