@@ -36,6 +36,12 @@ def require_arguments(
                 f"{caller}: state_dict must have strings as keys, got {key!r}. "
                 "Is it the state dict itself, or something that holds one?"
             )
+    _require_prefixes(caller, prefixes)
+    return given
+
+
+def _require_prefixes(caller: str, prefixes: object) -> None:
+    """Raise an error unless they are a list of names that each end in a dot."""
     if isinstance(prefixes, str) or not isinstance(prefixes, Sequence):
         raise TypeError(
             f"{caller}: prefixes must be a list of strings, got {prefixes!r}. "
@@ -51,7 +57,6 @@ def require_arguments(
                 f"{caller}: prefixes must each be a name and a dot, got {prefix!r}. "
                 "Try 'module.'; nested ones are found from their parts."
             )
-    return given
 
 
 def require_min_share(min_share: object) -> None:
