@@ -1,0 +1,147 @@
+"""Checks of the chapter on load_state_dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from helpers.check.core import Verdict, checks_function, correct, hint
+
+PREFIXES = ("module.", "_orig_mod.", "net.")
+# Names in which a prefix occurs, but not at the beginning.
+NAMES = ("submodule.weight", "submodule.bias", "planet.module.weight", "head.bias")
+
+
+def tangled() -> dict[str, Tensor]:
+    """Return a state dict whose keys carry three prefixes, some of them two at once."""
+    return _tangle(("module.", "_orig_mod.module.", "net.", "module._orig_mod.net."))
+
+
+def _tangle(prefixes: tuple[str, ...]) -> dict[str, Tensor]:
+    return {
+        prefix + name: torch.full((2,), float(number))
+        for number, (prefix, name) in enumerate(zip(prefixes, NAMES, strict=True))
+    }
+
+
+def target() -> nn.Module:
+    """Return the model whose state dict it was before it was wrapped."""
+    model = nn.Module()
+    for name in NAMES:
+        *path, last = name.split(".")
+        module = model
+        for part in path:
+            if part not in dict(module.named_children()):
+                module.add_module(part, nn.Module())
+            module = getattr(module, part)
+        module.register_parameter(last, nn.Parameter(torch.zeros(2)))
+    return model
+
+
+CASES = [tangled(), _tangle(("net.module.", "", "module.module.", "_orig_mod."))]
+
+
+@checks_function(lambda fn: fn(tangled()))
+def repair(fn: Callable[[dict], Mapping[str, Tensor]]) -> Verdict:
+    """Check a function that takes prefixes off the keys of a state dict.
+
+    Args:
+        fn: takes a dict of tensors, returns a dict.
+    """
+    for case in CASES:
+        given = dict(case)
+        result = fn(given)
+        if not isinstance(result, Mapping):
+            return hint(f"return a dict, got {type(result).__name__}.")
+        for key, right in zip(NAMES, case.values(), strict=True):
+            problem = _wrong_entry(result, key, right)
+            if problem:
+                return hint(problem)
+        extra = [key for key in result if key not in NAMES]
+        if extra:
+            return hint(f"{extra[0]!r} is still there. Make a new dict.")
+        if list(given) != list(case):
+            return hint("the dict that you were given has changed. Make a new one.")
+        told = target().load_state_dict(dict(result))
+    return correct(f"{told}, and every tensor is in its own place.")
+
+
+def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
+    """Say what has become of an entry that should stand under a key."""
+    if key in result:
+        same = isinstance(result[key], Tensor) and torch.equal(result[key], right)
+        return None if same else f"{key!r} holds what belongs to another key."
+    left = [k for k in result if str(k).endswith(key)]
+    if left:
+        return (
+            f"{left[0]!r} still has a prefix. A key may carry several, in any order, "
+            "and the same one twice."
+        )
+    return (
+        f"{key!r} is gone: there is {', '.join(map(repr, result)) or 'nothing'}. "
+        "Touch the beginning of a key only."
+    )
+
+
+def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
+    """Return models, state dicts, and what is special about each pair."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    full = {key: torch.ones_like(value) for key, value in model.state_dict().items()}
+    wrapped = {f"module.{key}": value for key, value in full.items()}
+    body = {key: value for key, value in full.items() if not key.startswith("2.")}
+    other_head = full | {"2.weight": torch.ones(9, 4), "2.bias": torch.ones(9)}
+    return [
+        (model, full, "a state dict that fits"),
+        (model, wrapped, "one whose keys all have a prefix"),
+        (model, body, "one that lacks the last layer"),
+        (model, full | {"extra": torch.ones(50)}, "one with an entry too many"),
+        (model, other_head, "one with another shape of the last layer"),
+    ]
+
+
+@checks_function(lambda fn: fn(*_models()[0][:2]))
+def share(fn: Callable[[nn.Module, dict], float]) -> Verdict:
+    """Check a function that tells the share of a model that a state dict would set.
+
+    Args:
+        fn: takes a model and a dict of tensors, returns a number from 0 to 1.
+    """
+    for model, state_dict, name in _models():
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        answer = fn(model, dict(state_dict))
+        problem = _wrong_share(answer, before, state_dict)
+        if problem:
+            return hint(f"for {name}: {problem}")
+        if any(not torch.equal(before[k], v) for k, v in model.state_dict().items()):
+            return hint(f"for {name}: the model has changed. Compare, do not load.")
+    return correct("0 for a prefix, and 1 only if all of the model is set.")
+
+
+def _wrong_share(answer: object, ours: dict, theirs: dict) -> str | None:
+    """Say what is wrong with a share, from what it would have been right for."""
+    try:
+        answer = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return f"return one number, got {type(answer).__name__}."
+    common = [key for key in ours if key in theirs]
+    fitting = [key for key in common if ours[key].shape == theirs[key].shape]
+    everything = sum(value.numel() for value in ours.values())
+    numbers = sum(ours[key].numel() for key in fitting)
+
+    def equals(part: float, whole: float) -> bool:
+        return abs(answer - part / whole) < 1e-6
+
+    if equals(numbers, everything):
+        return None
+    if equals(100 * numbers, everything):
+        return "return a share from 0 to 1, not a percentage."
+    if equals(sum(ours[key].numel() for key in common), everything):
+        return "a tensor of another shape does not load."
+    if equals(len(fitting), len(ours)) or equals(len(common), len(ours)):
+        return "count numbers, not keys: a weight holds more than a bias."
+    if equals(numbers, sum(value.numel() for value in theirs.values())):
+        return "divide by the model's numbers, not by the state dict's."
+    return f"{numbers} of {everything} numbers fit, got a share of {answer:.4f}."

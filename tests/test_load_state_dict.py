@@ -1,0 +1,902 @@
+"""The chapter on load_state_dict: reports, loading all or nothing, checks, widget."""
+
+import random
+import re
+import warnings
+from collections import OrderedDict
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from traitlets import TraitError
+
+from helpers.all_or_nothing import all_or_nothing
+from helpers.check import load_state_dict as check
+from helpers.loading import load_matching, load_report
+from helpers.widgets import KeyMatcher
+from helpers.widgets.base import STATE_MIME
+from helpers.widgets.key_matcher import HEADS, PREFIXES, REPAIRS
+
+MODEL = [
+    ["submodule.weight", [32, 64]],
+    ["submodule.bias", [32]],
+    ["hidden.weight", [16, 32]],
+    ["hidden.bias", [16]],
+    ["head.weight", [10, 16]],
+    ["head.bias", [10]],
+]
+
+# --- models --------------------------------------------------------------------------
+
+
+def small():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+
+class Named(nn.Module):
+    """Has a submodule whose name ends like a prefix, and one that is called like it."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(2))
+        self.submodule = nn.Linear(2, 2)
+        self.module = nn.Linear(2, 2)
+        self.module.w = nn.Parameter(torch.randn(2))
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(5, 3)
+        self.head = nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embed.weight
+
+
+class Vocabulary(nn.Module):
+    """Keeps words as extra state, and fails half way if one of them is no string."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.words = {"known": ["a"]}
+
+    def get_extra_state(self):
+        return list(self.words["known"])
+
+    def set_extra_state(self, state):
+        for word in state:
+            self.words["known"].append(word + "")
+
+
+class Interrupted(nn.Linear):
+    """Raises after its weight has been copied, as Ctrl-C may."""
+
+    error = KeyboardInterrupt
+
+    def _load_from_state_dict(self, *args):
+        super()._load_from_state_dict(*args)
+        self.eval()
+        raise self.error("half way")
+
+
+class Transposing(nn.Linear):
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict[prefix + "weight"] = state_dict[prefix + "weight"].T
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def snapshot(model):
+    """Everything that may not change, bit for bit."""
+    tensors = {
+        name: (id(t), t._version, t.dtype, t.shape, bits(t), t.requires_grad)
+        for name, t in [*model.named_parameters(), *model.named_buffers()]
+        if not torch.nn.parameter.is_lazy(t)
+    }
+    modes = [(name, m.training, sorted(vars(m))) for name, m in model.named_modules()]
+    kinds = {name: type(p) for name, p in model.named_parameters()}
+    return tensors, modes, kinds
+
+
+def bits(tensor):
+    if tensor.is_meta:
+        return None
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).tolist()
+
+
+def contents(snapshotted):
+    """The same without version counters, which undoing cannot turn back."""
+    tensors, *rest = snapshotted
+    return {n: (t[0], *t[2:]) for n, t in tensors.items()}, *rest
+
+
+def assert_holds(model, state_dict):
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state_dict[name].to(value.dtype)), name
+
+
+# --- load_report ---------------------------------------------------------------------
+
+
+def torch_says(model, state_dict):
+    """What load_state_dict(strict=False) does to a copy of a model."""
+    import copy
+
+    model = copy.deepcopy(model)
+    try:
+        result = model.load_state_dict(state_dict, strict=False)
+    except RuntimeError as error:
+        return None, None, str(error)
+    return set(result.missing_keys), set(result.unexpected_keys), ""
+
+
+KEYS = [
+    "0.weight",
+    "0.bias",
+    "1.running_mean",
+    "2.weight",
+    "2.bias",
+    "module.0.bias",
+    "x",
+]
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["right", "wrong", "half"]))
+)
+def test_report_agrees_with_torch(chosen):
+    model = small()
+    right = model.state_dict()
+    state_dict = {}
+    for key, kind in chosen.items():
+        value = torch.ones_like(right.get(key, torch.zeros(3)))
+        state_dict[key] = {"wrong": torch.ones(7, 7), "half": value.half()}.get(
+            kind, value
+        )
+    before = snapshot(model)
+    report = load_report(model, state_dict)
+    missing, unexpected, error = torch_says(model, state_dict)
+    assert snapshot(model) == before
+    for name in report.names("shape"):
+        assert f"size mismatch for {name}:" in error
+    assert bool(error) == bool(report.names("shape"))
+    if not error:
+        assert set(report.names("missing")) == missing
+        assert set(report.names("unexpected")) == unexpected
+    loaded = sum(right[name].numel() for name in report.names("loaded"))
+    everything = sum(value.numel() for value in right.values()) - 1  # the counter
+    assert (report.loaded, report.total) == (loaded, everything)
+
+
+def test_report_reads_aloud_what_happens():
+    model = nn.ModuleDict({"body": nn.Linear(2, 3), "head": nn.Linear(3, 2)})
+    state_dict = {
+        "body.weight": torch.ones(3, 2, dtype=torch.float64),
+        "head.weight": torch.ones(5, 3),
+        "head.bias": [1, 2],
+        "extra": torch.ones(4),
+    }
+    assert str(load_report(model, state_dict)).splitlines() == [
+        "status       numbers  name",
+        "loaded             6  body.weight (float64 to float32)",
+        "missing            3  body.bias",
+        "shape              6  head.weight ((5, 3) given, not (2, 3))",
+        "unusable           2  head.bias (list, not a tensor)",
+        "unexpected         4  extra",
+        "loaded 6 of 17 = 35.2%",
+    ]
+
+
+def test_share_is_rounded_down():
+    model = nn.ModuleDict({"a": nn.Linear(300, 300, bias=False), "b": nn.Linear(1, 1)})
+    state_dict = model.state_dict()
+    del state_dict["b.bias"]
+    report = load_report(model, state_dict)
+    assert report.percent() == "99.9%"
+    assert 0.9999 < report.share < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "note"),
+    [
+        (torch.empty(2, 2, device="meta"), "no numbers in it"),
+        (torch.ones(2, 2, dtype=torch.complex64), "complex64 does not become float32"),
+        (torch.ones(2, 2).to_sparse(), "float32 sparse_coo does not become float32"),
+        (nn.UninitializedParameter(), "no numbers in it"),
+        ([[1.0, 2.0]], "list, not a tensor"),
+        (None, "NoneType, not a tensor"),
+    ],
+)
+def test_what_cannot_be_copied_is_unusable(value, note):
+    row = load_report(nn.Linear(2, 2), {"weight": value}).rows[0]
+    assert (row.status, row.source) == ("unusable", "weight")
+    assert note in row.note
+
+
+def test_a_model_on_meta_holds_nothing_although_torch_says_matched():
+    model = nn.Linear(2, 2, device="meta")
+    state_dict = nn.Linear(2, 2).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert (
+            str(model.load_state_dict(state_dict)) == "<All keys matched successfully>"
+        )
+    report = load_report(model, state_dict)
+    assert report.share == 0
+    assert "to_empty" in report.rows[0].note
+
+
+def test_tied_weights_count_once_and_need_one_name():
+    model = Tied()
+    both = {name: torch.ones(5, 3) for name in ("embed.weight", "head.weight")}
+    one = {"embed.weight": torch.ones(5, 3)}
+    assert load_report(model, both).share == load_report(model, one).share == 1
+    assert load_report(model, one).total == 15
+    assert load_report(model, one).names("tied") == ["head.weight"]
+    both["head.weight"] = torch.zeros(5, 3)
+    report = load_report(model, both)
+    assert report.names("conflict") == ["embed.weight", "head.weight"]
+    assert report.share == 0
+
+
+def test_counter_of_batches_is_kept_unless_its_layer_reads_it():
+    for momentum, status in ((0.1, "kept"), (None, "missing")):
+        model = nn.BatchNorm1d(2, momentum=momentum)
+        state_dict = dict(model.state_dict())
+        del state_dict["num_batches_tracked"]
+        assert load_report(model, state_dict).rows[-1].status == status
+
+
+def test_running_statistics_count():
+    model = nn.BatchNorm1d(4)
+    state_dict = {"weight": torch.ones(4), "bias": torch.ones(4)}
+    assert load_report(model, state_dict).share == 0.5
+    with pytest.raises(ValueError, match=r"missing: running_mean, running_var\)"):
+        load_matching(model, state_dict)
+
+
+def test_model_without_numbers_is_complete():
+    assert load_report(nn.ReLU(), {}).share == 1
+    assert load_report(nn.ReLU(), {"x": torch.ones(1)}).names("unexpected") == ["x"]
+
+
+def test_lazy_model_takes_any_shape_and_counts_as_incomplete_without():
+    model = nn.LazyLinear(3)
+    assert load_report(model, {}).share == 0
+    state_dict = nn.Linear(5, 3).state_dict()
+    report = load_report(model, state_dict)
+    assert (report.loaded, report.total) == (18, 18)
+    assert torch.nn.parameter.is_lazy(model.weight)
+    load_matching(model, state_dict)
+    assert_holds(model, state_dict)
+
+
+# --- load_matching: prefixes ---------------------------------------------------------
+
+WRAPPERS = ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.module."]
+
+
+@pytest.mark.parametrize("prefix", ["", *WRAPPERS])
+@pytest.mark.parametrize("make", [small, Named, Tied, Vocabulary])
+def test_prefix_before_all_keys_is_looked_past(make, prefix):
+    trained, model = make(), make()
+    given = {prefix + key: value for key, value in trained.state_dict().items()}
+    before = dict(given)
+    assert load_matching(model, given).share == 1
+    for name, value in model.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, trained.state_dict()[name]), name
+    assert given == before
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["", *WRAPPERS]), min_size=7, max_size=7))
+def test_prefixes_may_differ_from_key_to_key(prefixes):
+    trained, model = small(), small()
+    keys = trained.state_dict().items()
+    given = {p + k: v for p, (k, v) in zip(prefixes * 2, keys, strict=False)}
+    assert load_matching(model, given).share == 1
+    assert_holds(model, trained.state_dict())
+
+
+def test_prefixes_inside_a_name_and_in_the_model_are_looked_past():
+    trained = nn.ModuleDict({"net": small()})
+    compiled = nn.ModuleDict({"_orig_mod": nn.ModuleDict({"module": small()})})
+    wrapped = nn.ModuleDict({"net": compiled})
+    load_matching(wrapped, trained.state_dict())
+    again = nn.ModuleDict({"net": small()})
+    load_matching(again, wrapped.state_dict())
+    assert_holds(again, trained.state_dict())
+
+
+def test_two_keys_for_one_name_are_not_guessed_between():
+    given = {"module.weight": torch.ones(1, 2), "_orig_mod.weight": torch.zeros(1, 2)}
+    report = load_report(nn.Linear(2, 1), given, prefixes=["module.", "_orig_mod."])
+    assert report.share == 0
+    assert len(report.names("unexpected")) == 2
+
+
+def test_own_prefixes_replace_the_known_ones():
+    given = {f"net.{k}": v for k, v in small().state_dict().items()}
+    assert load_matching(small(), given, prefixes=["net."]).share == 1
+    with pytest.raises(ValueError, match="fits 0.0% of the model"):
+        load_matching(small(), given)
+
+
+def test_versions_of_layers_travel_with_their_names():
+    seen = []
+
+    class Old(nn.Linear):
+        _version = 7
+
+        def _load_from_state_dict(self, state_dict, prefix, metadata, *rest):
+            seen.append(metadata.get("version"))
+            super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
+
+    given = nn.DataParallel(nn.Sequential(Old(2, 2))).state_dict()
+    load_matching(nn.Sequential(Old(2, 2)), given)
+    assert seen == [7]
+
+
+# --- load_matching: all or nothing ---------------------------------------------------
+
+WRONG = {
+    "shape": lambda t: torch.ones(9, 9),
+    "meta": lambda t: t.to("meta"),
+    "complex": lambda t: t.to(torch.complex64),
+    "sparse": lambda t: torch.ones(t.shape).to_sparse(),
+    "no tensor": lambda t: {"weight": t},
+    "none": lambda t: None,
+    "lazy": lambda t: nn.UninitializedParameter(),
+    "absent": None,
+}
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(st.integers(0, 7), st.sampled_from(sorted(WRONG)), max_size=4),
+    st.sampled_from(["", *WRAPPERS]),
+    st.floats(0, 1),
+)
+def test_the_model_is_loaded_as_promised_or_untouched(damage, prefix, min_share):
+    model = small()
+    model(torch.ones(5, 3)).sum().backward()
+    given = {prefix + k: torch.full_like(v, 2) for k, v in model.state_dict().items()}
+    for number, kind in damage.items():
+        key = list(model.state_dict())[number]
+        if WRONG[kind]:
+            given[prefix + key] = WRONG[kind](given[prefix + key])
+        else:
+            del given[prefix + key]
+    before = snapshot(model)
+    report = load_report(model, given, ["module.", "_orig_mod."])
+    if report.share < min_share:
+        with pytest.raises(ValueError, match="Nothing was loaded"):
+            load_matching(model, given, min_share)
+        assert snapshot(model) == before
+        return
+    assert load_matching(model, given, min_share) == report
+    assert report.share >= min_share
+    now = dict(model.state_dict())
+    for name, (*_, old, _) in before[0].items():
+        if name in report.names("loaded"):
+            assert (now[name] == 2).all()
+        else:
+            assert bits(now[name]) == old
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, SystemExit, RuntimeError, MemoryError]
+)
+def test_model_is_untouched_after_an_interrupt(error):
+    class Failing(Interrupted):
+        pass
+
+    Failing.error = error
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), Failing(2, 2))
+    with torch.no_grad():
+        model[0].weight[0] = torch.tensor([-0.0, float("nan")])
+    before = snapshot(model)
+    given = {k: torch.zeros_like(v) for k, v in model.state_dict().items()}
+    with pytest.raises(error, match="half way"):
+        load_matching(model, given)
+    assert contents(snapshot(model)) == contents(before)
+
+
+def test_gradients_and_parameters_are_the_same_objects_after_a_failure():
+    model = nn.Sequential(nn.Linear(2, 2), Interrupted(2, 2))
+    loss = model(torch.ones(1, 2)).sum()
+    loss.backward(retain_graph=True)
+    before = [(p, p.grad, p.grad.clone()) for p in model.parameters()]
+    given = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        load_matching(model, given)
+    for parameter, (same, grad, value) in zip(model.parameters(), before, strict=True):
+        assert parameter is same
+        assert parameter.grad is grad
+        assert torch.equal(grad, value)
+
+
+def test_extra_state_is_loaded_or_undone():
+    model = Vocabulary()
+    state_dict = model.state_dict()
+    load_matching(model, state_dict)
+    assert model.words == {"known": ["a", "a"]}
+    before = contents(snapshot(model))
+    state_dict["_extra_state"] = ["b", 3]
+    with pytest.raises(TypeError):
+        load_matching(model, state_dict)
+    assert model.words == {"known": ["a", "a"]}
+    assert contents(snapshot(model)) == before
+    del state_dict["_extra_state"]
+    with pytest.raises(ValueError, match="missing: _extra_state"):
+        load_matching(model, state_dict)
+
+
+def test_lazy_parameter_is_lazy_again_after_a_failure():
+    model = nn.Sequential(nn.LazyLinear(3), Interrupted(3, 2))
+    given = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 2)).state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        load_matching(model, given)
+    assert torch.nn.parameter.is_lazy(model[0].weight)
+    assert model(torch.ones(1, 7)).shape == (1, 2)
+
+
+def test_loading_code_that_changes_values_is_undone_and_named():
+    model = Transposing(2, 2)
+    before = contents(snapshot(model))
+    with pytest.raises(
+        RuntimeError, match="weight does not hold what state_dict holds"
+    ):
+        load_matching(model, nn.Linear(2, 2).state_dict())
+    assert contents(snapshot(model)) == before
+
+
+def test_hook_that_replaces_a_parameter_is_undone():
+    model = nn.Linear(2, 2)
+    old = model.weight
+
+    def replace(module, incompatible):
+        module.weight = nn.Parameter(torch.zeros(3, 3))
+        module.register_buffer("scratch", torch.ones(1))
+        old.data = torch.zeros(5)
+        old.requires_grad_(False)
+        raise ValueError("hook")
+
+    model.register_load_state_dict_post_hook(replace)
+    before = contents(snapshot(model))
+    with pytest.raises(ValueError, match="hook"):
+        load_matching(model, nn.Linear(2, 2).state_dict())
+    assert model.weight is old
+    assert contents(snapshot(model)) == before
+
+
+def test_tensor_that_fails_when_copied_leaves_the_model_alone():
+    class Hostile(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if func.__name__ == "copy_":
+                raise OSError("the file is gone")
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    model = small()
+    before = contents(snapshot(model))
+    given = OrderedDict((k, torch.ones_like(v)) for k, v in model.state_dict().items())
+    given["2.weight"] = given["2.weight"].as_subclass(Hostile)
+    with pytest.raises(RuntimeError, match="the file is gone"):
+        load_matching(model, given)
+    assert contents(snapshot(model)) == before
+
+
+def test_values_are_copied_in_place_and_cast():
+    model = nn.Linear(2, 2)
+    weight = model.weight
+    load_matching(model, nn.Linear(2, 2).half().state_dict())
+    assert model.weight is weight
+    assert weight.dtype == torch.float32
+
+
+def test_old_scalar_of_one_number_loads_as_torch_loads_it():
+    model = nn.Module()
+    model.scale = nn.Parameter(torch.tensor(0.0))
+    assert load_matching(model, {"scale": torch.tensor([3.0])}).share == 1
+    assert model.scale.item() == 3
+
+
+def test_head_of_another_size_is_left_out_when_told():
+    trained, model = small(), nn.Sequential(*small()[:2], nn.Linear(4, 7))
+    before = bits(model[2].weight)
+    report = load_matching(model, trained.state_dict(), min_share=0.4)
+    assert report.names("shape") == ["2.weight", "2.bias"]
+    assert torch.equal(model[0].weight, trained[0].weight)
+    assert bits(model[2].weight) == before
+
+
+# --- errors --------------------------------------------------------------------------
+
+GOOD = nn.Linear(2, 2).state_dict()
+BAD = [
+    ({"model": GOOD}, TypeError, "model must be an nn.Module, got OrderedDict. The model"),
+    ({"state_dict": nn.Linear(2, 2)}, TypeError, "must be a dict of tensors, got Linear"),
+    ({"state_dict": "model.pt"}, TypeError, r"got str. Read a file with torch.load"),
+    ({"state_dict": {0: torch.ones(2)}}, TypeError, "strings as keys, got 0. Is it"),
+    ({"prefixes": "module."}, TypeError, "prefixes must be a list of strings, got 'mod"),
+    ({"prefixes": 3}, TypeError, "prefixes must be a list of strings, got 3"),
+    ({"prefixes": ["module"]}, ValueError, "a name and a dot, got 'module'. Try"),
+    ({"prefixes": ["a.b."]}, ValueError, "a name and a dot, got 'a.b.'"),
+    ({"prefixes": ["."]}, ValueError, "a name and a dot, got '.'"),
+    ({"prefixes": [3]}, ValueError, "a name and a dot, got 3"),
+]  # fmt: skip
+BAD_SHARES = [
+    ({"min_share": -0.1}, ValueError, "from 0 to 1, got -0.1. Write 0.5"),
+    ({"min_share": 50}, ValueError, "from 0 to 1, got 50"),
+    ({"min_share": float("nan")}, ValueError, "from 0 to 1, got nan"),
+    ({"min_share": True}, TypeError, "a number, got True"),
+    ({"min_share": "all"}, TypeError, "a number, got 'all'. Try 1.0"),
+]
+
+
+@pytest.mark.parametrize("function", [load_report, load_matching])
+@pytest.mark.parametrize(("change", "error", "message"), BAD)
+def test_bad_input_is_named(function, change, error, message):
+    arguments = {"model": nn.Linear(2, 2), "state_dict": GOOD} | change
+    with pytest.raises(error, match=f"{function.__name__}: .*{message}"):
+        function(**arguments)
+
+
+@pytest.mark.parametrize(("change", "error", "message"), BAD_SHARES)
+def test_bad_share_is_named(change, error, message):
+    with pytest.raises(error, match=f"load_matching: min_share must be {message}"):
+        load_matching(nn.Linear(2, 2), GOOD, **change)
+
+
+def test_refusal_names_what_does_not_fit():
+    with pytest.raises(ValueError, match="fits 0.0% of the model") as caught:
+        load_matching(small(), {"x": torch.ones(1), "2.bias": torch.ones(5)})
+    text = str(caught.value)
+    assert "min_share=1.0" in text
+    assert "missing: 0.weight, 0.bias, 1.weight and 4 more" in text
+    assert "shape: 2.bias; unexpected: x" in text
+
+
+def test_refusal_finds_the_state_dict_inside_a_checkpoint():
+    with pytest.raises(
+        ValueError, match=r"Is it state_dict\['model'\] that you mean\?"
+    ):
+        load_matching(nn.Linear(2, 2), {"epoch": 3, "model": GOOD})
+
+
+def test_empty_state_dict_is_refused_unless_told():
+    with pytest.raises(ValueError, match=r"fits 0.0% .*missing: weight, bias\)"):
+        load_matching(nn.Linear(2, 2), {})
+    assert load_matching(nn.Linear(2, 2), {}, min_share=0).share == 0
+
+
+def test_all_or_nothing_names_what_is_no_model():
+    with (
+        pytest.raises(
+            TypeError, match="all_or_nothing: model must be .* got int. Pass"
+        ),
+        all_or_nothing(3),
+    ):
+        pass
+
+
+def test_all_or_nothing_keeps_what_went_well():
+    model = nn.Linear(2, 2)
+    with all_or_nothing(model):
+        nn.init.zeros_(model.weight)
+    assert not model.weight.any()
+
+
+def test_all_or_nothing_undoes_buffers_of_inference_mode_and_nested_attributes():
+    model = nn.Linear(2, 2)
+    with torch.inference_mode():
+        model.register_buffer("b", torch.ones(3))
+    model.log = {"a": [1, {2}], "t": torch.ones(2)}
+    model.pair = (torch.ones(2),)
+
+    def damage():
+        model.log["a"][1].add(3)
+        model.log["a"].append(4)
+        model.log["t"] += 1
+        model.pair[0].zero_()
+        with torch.inference_mode():
+            model.b.zero_()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), all_or_nothing(model):
+        damage()
+    assert model.log["a"] == [1, {2}]
+    assert torch.equal(model.log["t"], torch.ones(2))
+    assert torch.equal(model.pair[0], torch.ones(2))
+    assert torch.equal(model.b, torch.ones(3))
+
+
+# --- checks --------------------------------------------------------------------------
+
+
+def by_loop(state_dict):
+    repaired = {}
+    for key, value in state_dict.items():
+        while key.startswith(("module.", "_orig_mod.", "net.")):
+            key = key.partition(".")[2]
+        repaired[key] = value
+    return repaired
+
+
+def renaming(rename):
+    return lambda state_dict: {rename(k): v for k, v in state_dict.items()}
+
+
+def by_replace(key):
+    for prefix in ("module.", "_orig_mod.", "net."):
+        key = key.replace(prefix, "")
+    return key
+
+
+def once(key):
+    for prefix in ("module.", "_orig_mod.", "net."):
+        key = key.removeprefix(prefix)
+    return key
+
+
+def shuffled(state_dict):
+    repaired = by_loop(state_dict)
+    return dict(zip(repaired, reversed(repaired.values()), strict=True))
+
+
+def in_place(state_dict):
+    repaired = by_loop(state_dict)
+    state_dict.clear()
+    state_dict.update(repaired)
+    return repaired
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (by_loop, "✓ Correct: <All keys matched successfully>"),
+        (lambda sd: None, "○ Not yet"),
+        (lambda sd: list(sd), "✗ Hint: return a dict, got list"),
+        (renaming(by_replace), r"✗ Hint: 'submodule.weight' is gone: there is 'subweight'"),
+        (renaming(once), "✗ Hint: '_?[a-z_.]+' still has a prefix. A key may carry"),
+        (lambda sd: {}, "✗ Hint: 'submodule.weight' is gone: there is nothing"),
+        (lambda sd: dict.fromkeys(by_loop(sd), 0), "✗ Hint: 'submodule.weight' holds what"),
+        (shuffled, "✗ Hint: 'submodule.weight' holds what belongs to another key"),
+        (lambda sd: sd | by_loop(sd), "✗ Hint: 'module.submodule.weight' is still there"),
+        (in_place, "✗ Hint: the dict that you were given has changed"),
+        (lambda a, b: a, "✗ Hint: <lambda> raised TypeError"),
+    ],
+)  # fmt: skip
+def test_repair_tells_right_from_wrong(attempt, text):
+    assert re.match(text, repr(check.repair(attempt)))
+
+
+def numbers(tensors):
+    return sum(t.numel() for t in tensors)
+
+
+def share_of(model, state_dict, names_only=False, of=None):
+    ours = model.state_dict()
+    fit = [
+        v
+        for k, v in ours.items()
+        if k in state_dict and (names_only or state_dict[k].shape == v.shape)
+    ]
+    return numbers(fit) / numbers((of or ours).values())
+
+
+def by_keys(model, state_dict):
+    ours = model.state_dict()
+    return len([k for k in ours if k in state_dict]) / len(ours)
+
+
+def by_loading(model, state_dict):
+    result = share_of(model, state_dict)
+    model.load_state_dict(state_dict, strict=False)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (share_of, "✓ Correct"),
+        (lambda m, sd: load_report(m, sd).share, "✓ Correct"),
+        (lambda m, sd: None, "○ Not yet"),
+        (lambda m, sd: 100 * share_of(m, sd), ".* fits: return a share from 0 to 1, not"),
+        (lambda m, sd: share_of(m, sd, names_only=True), ".* another shape does not load"),
+        (by_keys, ".* lacks the last layer: count numbers, not keys"),
+        (lambda m, sd: share_of(m, sd, of=sd), ".* divide by the model's numbers"),
+        (by_loading, ".* fits: the model has changed. Compare, do not load"),
+        (lambda m, sd: 0.5, r".* 43 of 43 numbers fit, got a share of 0.5000"),
+        (lambda m, sd: "all", ".* return one number, got str"),
+    ],
+)  # fmt: skip
+def test_share_tells_right_from_wrong(attempt, text):
+    assert re.match(text, repr(check.share(attempt)))
+
+
+# --- widget --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prefix": "module._orig_mod."},
+        {"repair": "replace"},
+        {"head": "5 classes"},
+        {"rename": True},
+        {"strict": True},
+    ],
+)
+def test_key_matcher_s_digest_changes_with_whatever_is_shown(change):
+    states = [
+        w._repr_mimebundle_()[0][STATE_MIME]
+        for w in (KeyMatcher(), KeyMatcher(**change))
+    ]
+    assert states[0] != states[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"prefix": "model."}, TraitError, "prefix"),
+        ({"repair": "hope"}, TraitError, "repair"),
+        ({"head": "tail"}, TraitError, "head"),
+        ({"strict": "False"}, TraitError, "strict"),
+        ({"keys": []}, TypeError, "no setting 'keys'. It has: head, prefix, rename"),
+    ],
+)
+def test_bad_setting_of_key_matcher_is_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        KeyMatcher(**settings)
+
+
+def build(entries, fill):
+    """Return a module with parameters of these names and shapes."""
+    root = nn.Module()
+    for key, shape in entries:
+        *path, last = key.split(".")
+        module = root
+        for part in path:
+            if part not in module._modules:
+                module.add_module(part, nn.Module())
+            module = module._modules[part]
+        module.register_parameter(last, nn.Parameter(torch.full(shape, fill)))
+    return root
+
+
+def random_entries(rng, count):
+    """Return names of layers and shapes; some names begin like others."""
+    layers = ["a", "b", "a.c", "b.module", "module.a", "submodule", "a.c.fc"]
+    shapes = [(), (1,), (2,), (2, 3), (3, 2), (1, 1)]
+    keys = [f"{layer}.{last}" for layer in layers for last in ("weight", "bias")]
+    return [[key, list(rng.choice(shapes))] for key in rng.sample(keys, count)]
+
+
+def torch_matches(model_entries, given, strict):
+    """Return what load_state_dict did, read off the model and the error."""
+    model = build(model_entries, 0.0)
+    state_dict = {key: torch.ones(shape) for key, shape in given}
+    names = [key for key, _ in model_entries]
+    raised = ""
+    try:
+        result = model.load_state_dict(state_dict, strict=strict)
+        missing, unexpected = result
+    except RuntimeError as error:
+        raised = str(error)
+        missing = [k for k in names if k not in state_dict]
+        unexpected = [k for k in state_dict if k not in names]
+        if strict:  # then the message names them all
+            assert all(f'"{key}"' in raised for key in missing + unexpected)
+    now = model.state_dict()
+    return {
+        "loaded": sorted(k for k in names if (now[k] == 1).all()),
+        "clash": sorted(re.findall(r"size mismatch for ([\w.]+):", raised)),
+        "missing": sorted(missing),
+        "unexpected": sorted(unexpected),
+        "overwritten": int(sum(value.sum() for value in now.values())),
+        "total": numbers(now.values()),
+        "raises": bool(raised),
+    }
+
+
+def test_key_matcher_agrees_with_torch(front_end):
+    rng, cases, expected = random.Random(0), [], []
+    for number in range(300):
+        model, given = (random_entries(rng, rng.randint(0, 9)) for _ in range(2))
+        if number % 3 == 0:  # mostly the same names
+            given = [list(entry) for entry in model] + given[:1]
+        given = list(dict(map(tuple, [(k, tuple(s)) for k, s in given])).items())
+        strict = rng.random() < 0.5
+        cases.append([model, given, strict])
+        expected.append(torch_matches(model, given, strict))
+    found = front_end(KeyMatcher, "a.map((c) => m.match(...c))", cases)
+    for ours, theirs in zip(found, expected, strict=True):
+        for part in ("loaded", "clash", "missing", "unexpected"):
+            ours[part] = sorted(ours[part])
+        assert ours == theirs
+
+
+RENAME = {
+    "none": lambda key: key,
+    "replace": lambda key: key.replace("module.", ""),
+    "removeprefix": lambda key: key.removeprefix("module."),
+    "loop": lambda key: re.sub(r"^(module\.|_orig_mod\.)+", "", key),
+}
+
+
+@pytest.mark.parametrize("repair", REPAIRS)
+def test_key_matcher_repairs_keys_as_python_does(front_end, repair):
+    rng = random.Random(1)
+    parts = ["module.", "_orig_mod.", "submodule.", "fc.", "head.", "amodule."]
+    keys = ["".join(rng.choices(parts, k=rng.randint(0, 4))) + "w" for _ in range(200)]
+    for rename in (False, True):
+        theirs = [RENAME[repair](key) for key in keys]
+        if rename:
+            theirs = [re.sub(r"^fc\.", "head.", key) for key in theirs]
+        ours = front_end(
+            KeyMatcher,
+            "a[0].map((k) => m.repairedKey(k, a[1], a[2]))",
+            [keys, repair, rename],
+        )
+        assert ours == theirs
+        entries = [[key, [number]] for number, key in enumerate(keys)]
+        whole = front_end(KeyMatcher, "m.repaired(...a)", [entries, repair, rename])
+        kept = {key: [number] for number, key in enumerate(theirs)}
+        assert [tuple(map(str, entry)) for entry in whole] == [
+            (key, str(shape)) for key, shape in kept.items()
+        ]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("head", HEADS)
+def test_key_matcher_s_saved_model_is_a_wrapped_one(front_end, prefix, head):
+    given = front_end(KeyMatcher, "m.saved(...a)", [prefix, head])
+    names = [key.replace("head.", "fc.") if head == "fc" else key for key, _ in MODEL]
+    assert [key for key, _ in given] == [prefix + name for name in names]
+    classes = 5 if head == "5 classes" else 10
+    assert given[-1][1] == [classes]
+    assert given[-2][1] == [classes, 16]
+
+
+def test_key_matcher_works_by_keyboard_and_says_what_happens(chromium):
+    page = chromium.new_page(viewport={"width": 320, "height": 900})
+    page.set_content("<html><body style='margin:0'><div id=host></div></body></html>")
+    page.evaluate(MOUNT, [KeyMatcher()._esm, KeyMatcher()._css])
+    news = page.locator("[aria-live]")
+    assert (
+        "Raises nothing; only its return value says: 6 missing, 6 unexpected"
+        in news.inner_text()
+    )
+    assert float(page.locator("meter").get_attribute("value") or 0) == 0
+    page.get_by_label("removeprefix").focus()
+    page.keyboard.press("ArrowDown")  # to the loop
+    assert "<All keys matched successfully>" in news.inner_text()
+    assert page.locator("svg path.mp-correct").count() == 6
+    page.get_by_label("5 classes").check()
+    assert (
+        "RuntimeError: 0 missing, 0 unexpected, 2 of another shape. By then"
+        in news.inner_text()
+    )
+    assert page.get_by_text("✗ shape").count() == 4
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 320
+    page.close()
+
+
+MOUNT = """async ([text, style]) => {
+  const sheet = document.head.appendChild(document.createElement("style"));
+  sheet.textContent = style;
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const state = { prefix: "module.", repair: "none", head: "head" };
+  const heard = {};
+  state.rename = state.strict = false;
+  const model = { get: (k) => state[k], save_changes() {},
+    set(k, v) { state[k] = v; (heard[`change:${k}`] || []).forEach((f) => f()); },
+    on: (name, f) => (heard[name] ||= []).push(f), off() {} };
+  (await import(url)).default.render({ model, el: document.getElementById("host") });
+}"""
