@@ -1,6 +1,7 @@
 """The chapter on mixed precision: bands, dry autocast, checks, widget."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_float32_itself_loses_nothing():
     ],
 )
 def test_bad_input_of_bands_is_named(arguments, error, message):
-    with pytest.raises(error, match=f"bands: {message}"):
+    with pytest.raises(error, match=f"bands: .*{message}"):
         bands(*arguments)
 
 
@@ -123,12 +124,14 @@ def autocast_state():
 
 def test_refusal_is_raised_and_everything_put_back():
     before = autocast_state()
-    with (
-        pytest.raises(RuntimeError, match="BCELoss are unsafe to autocast"),
-        dry_autocast("cuda", torch.float16),
-    ):
-        h = torch.empty(3, device="cuda")
-        nn.BCELoss()(torch.sigmoid(h), h)
+
+    def refused():
+        with dry_autocast("cuda", torch.float16):
+            h = torch.empty(3, device="cuda")
+            nn.BCELoss()(torch.sigmoid(h), h)
+
+    with pytest.raises(RuntimeError, match="BCELoss are unsafe to autocast"):
+        refused()
     assert autocast_state() == before
     assert torch.ones(1).sum() == 1
 
@@ -215,8 +218,6 @@ def test_scaler_scales_on_the_cpu():
     ],
 )
 def test_check_answers(exercise, answer, state, text):
-    import re
-
     verdict = getattr(check, exercise)(answer)
     assert verdict.state == state
     assert re.search(text, verdict.text)
@@ -304,11 +305,8 @@ def test_rounding_is_torch_s(front_end, name):
     values = numbers()
     values = values[values.isfinite()]
     argument = [values.double().tolist(), name]
-    ours = front_end(
-        LossScale,
-        "a[0].map((v) => { const r = m.round(v, a[1]); return Number.isFinite(r) ? r : String(r); })",
-        argument,
-    )
+    # Infinity would not survive the way back.
+    ours = front_end(LossScale, "a[0].map((v) => String(m.round(v, a[1])))", argument)
     expected = values.to(TYPES[name]).double().tolist()
     assert [float(value) for value in ours] == expected
 

@@ -67,7 +67,7 @@ function picture(sizes, exponent, type) {
     if (to <= from) return [];
     const wash = ROLES[name] === "pitfall" ? [svg("rect", { class: "scale-zone", x: from, y: TOP, width: to - from, height: BASE - TOP })] : [];
     return [...wash, svg("text", { x: (from + to) / 2, y: i % 2 ? 28 : 13, "text-anchor": "middle" }, name),
-      svg("line", { class: "scale-edge", x1: to, x2: to, y1: i % 2 ? 18 : 4, y2: BASE })];
+      svg("line", { class: "scale-edge", x1: to, x2: to, y1: TOP, y2: BASE })];
   });
   const bars = bins.flatMap((count, i) => {
     if (!count) return [];
@@ -118,7 +118,8 @@ function render({ model, el: host }) {
   }
   host.append(el("div", { class: "mp loss-scale", role: "group", "aria-label": "Loss scale explorer" },
     pick, scale.root, el("div", { class: "mp-row" }, jump("2^−17: loss × 0.000008", -17), jump("2^0: no scaler", 0), jump("2^16: a new GradScaler", 16)),
-    news, el("div", { class: "mp-row" }, type.root), chart, el("table", { class: "scale-table" }, el("thead", {}, el("tr", {}, ...heads)), body)));
+    news, el("div", { class: "mp-row" }, type.root),
+    el("div", { class: "mp-grid" }, chart, el("table", { class: "scale-table" }, el("thead", {}, el("tr", {}, ...heads)), body))));
   return follow(model, ["gradients", "shown", "exponent", "type"], paint);
 }
 

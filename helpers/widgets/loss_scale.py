@@ -28,7 +28,7 @@ class LossScale(BookWidget):
     """
 
     label = "Loss scale explorer"
-    height_px = (640, 800)
+    height_px = (399, 672)
 
     gradients = Dict().tag(sync=True)
     shown = Unicode().tag(sync=True)
