@@ -168,8 +168,7 @@ def plot_training_step(record: dict) -> Figure:
     from helpers.style import color
 
     step = record["training_step"]
-    what = f"{step['model']}, {step['batch']} images"
-    titles = [f"time of a step (ms), {what}", "peak memory (MiB)"]
+    titles = [f"ms for a step of {step['batch']} images", "peak memory in MiB"]
     figure, axes = plots.panels(titles)
     for ax, key in zip(axes, ("time_ms", "peak_mib"), strict=True):
         heights = [step[key][mode] for mode in MODES]

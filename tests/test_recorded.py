@@ -308,7 +308,7 @@ def test_each_missing_field_is_refused(write):
 def test_figure_shows_every_mode_twice():
     told = plots.describe(recorded.plot_training_step(record()))
     assert told.count("4 points") == 2
-    assert "time of a step (ms), ResNet-50, 64 images" in told
+    assert "ms for a step of 64 images" in told
     assert "first 400, last 100" in told
     assert "first 4e+03, last 1e+03" in told
 

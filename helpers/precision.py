@@ -1,0 +1,142 @@
+"""What 16 bits do to numbers, and which type autocast picks, without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+DEVICES = ("cpu", "cuda")
+AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
+
+
+class Bands(NamedTuple):
+    """How many numbers end up where, in a type with fewer bits.
+
+    Attributes:
+        zero: were not zero, and are rounded to it.
+        subnormal: below the smallest normal number, with fewer digits.
+        normal: with all the digits that the type has.
+        inf: too large for the type.
+    """
+
+    zero: int
+    subnormal: int
+    normal: int
+    inf: int
+
+
+def bands(
+    values: Tensor, dtype: torch.dtype = torch.float16, scale: float = 1.0
+) -> Bands:
+    """Count which numbers, times a scale, a type of fewer bits can hold.
+
+    Give it the gradients of your model in float32 to see what float16 would lose, and
+    at which scale of the loss it would not. Zeros are left out: no type loses them.
+
+    Args:
+        values: floating-point numbers of any shape.
+        dtype: a floating-point type, such as ``torch.float16`` or ``torch.bfloat16``.
+        scale: a positive factor, as a ``GradScaler`` applies it to the loss.
+
+    Returns:
+        :class:`Bands`.
+
+    Raises:
+        TypeError: if ``values`` is no floating-point tensor, or ``dtype`` no such type.
+        ValueError: if a value is inf or nan, or ``scale`` is not positive and finite.
+
+    Example:
+        >>> gradients = torch.tensor([0.0, 1e-8, -1e-6, 0.1])
+        >>> bands(gradients)
+        Bands(zero=1, subnormal=1, normal=1, inf=0)
+        >>> bands(gradients, scale=2.0**16)
+        Bands(zero=0, subnormal=0, normal=3, inf=0)
+
+    Source:
+        Micikevicius et al. (2018), Mixed Precision Training,
+        https://arxiv.org/abs/1710.03740, figure 3.
+    """
+    _require_values(values, dtype, scale)
+    values = values.detach()
+    size = (values[values != 0].double() * scale).to(dtype).abs()
+    counts = (
+        size == 0,
+        (size > 0) & (size < torch.finfo(dtype).smallest_normal),
+        (size >= torch.finfo(dtype).smallest_normal) & size.isfinite(),
+        size.isinf(),
+    )
+    return Bands(*(int(count.sum()) for count in counts))
+
+
+def _require_values(values: object, dtype: object, scale: object) -> None:
+    """Raise an error unless ``bands`` can work with its arguments."""
+    if not (isinstance(values, Tensor) and values.is_floating_point()):
+        got = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(
+            f"bands: values must be a floating-point tensor, got {got}. For a model "
+            "pass torch.cat([p.grad.flatten() for p in model.parameters()])."
+        )
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(
+            f"bands: dtype must be a floating-point type, got {dtype}. "
+            "Try torch.float16."
+        )
+    if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
+        raise ValueError(
+            f"bands: scale must be positive and finite, got {scale}. Try scale=1.0."
+        )
+    bad = int((~values.isfinite()).sum())
+    if bad:
+        raise ValueError(
+            f"bands: values must be finite, got {bad} that are inf or nan. They "
+            "overflowed before; record them in float32, without a scaler."
+        )
+
+
+@contextmanager
+def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
+    """Let autocast decide for a device that need not be there, on tensors without data.
+
+    Inside, ``torch.empty(..., device="cuda")`` works on every machine. Its shape, type
+    and device are real, and PyTorch's own rules pick the type of every operation; only
+    no kernel runs. So it shows types and shapes, and raises what autocast refuses.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        dtype: ``torch.float16`` or ``torch.bfloat16``; ``torch.float32`` for no autocast.
+
+    Raises:
+        ValueError: for another device or type.
+
+    Example:
+        >>> with dry_autocast("cuda", torch.float16):
+        ...     logits = torch.nn.Linear(3, 4, device="cuda")(torch.empty(2, 3).cuda())
+        ...     logits.dtype, logits.softmax(dim=1).dtype
+        (torch.float16, torch.float32)
+    """
+    if device not in DEVICES:
+        raise ValueError(
+            f"dry_autocast: device must be one of {', '.join(DEVICES)}, got {device!r}."
+        )
+    if dtype not in AUTOCAST:
+        raise ValueError(
+            f"dry_autocast: dtype must be one of {', '.join(map(str, AUTOCAST))}, got "
+            f"{dtype}."
+        )
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    before = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    # torch.autocast("cuda") would switch itself off where there is no GPU.
+    torch.set_autocast_enabled(device, dtype != torch.float32)
+    torch.set_autocast_dtype(device, dtype)
+    try:
+        with FakeTensorMode():
+            yield
+    finally:
+        torch.set_autocast_enabled(device, before[0])
+        torch.set_autocast_dtype(device, before[1])
+        torch.clear_autocast_cache()  # it may hold casts of weights without data
