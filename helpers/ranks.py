@@ -45,7 +45,7 @@ except BaseException:
 """
 
 
-def print_from_two_ranks(work: Callable[[int], None], timeout_s: float = 60) -> None:
+def print_from_two_ranks(work: Callable[[int], None], timeout_s: float = 90) -> None:
     """Run ``work(rank)`` in two new processes joined by gloo, and print what they print.
 
     The processes get the function's source, so it can be defined in a notebook. They

@@ -290,7 +290,7 @@ def sourceless():
     [
         (3, 60, TypeError, "work must be a function made by def, got 3"),
         (lambda rank: None, 60, TypeError, "work must be a function made by def"),
-        (sourceless(), 60, ValueError, "must have its source in a file or a notebook"),
+        (sourceless(), 60, ValueError, "work must have its source in a file"),
         (wait_for_ever, "1", TypeError, "timeout_s must be a number, got '1'"),
         (wait_for_ever, 0, ValueError, "timeout_s must be positive, got 0"),
     ],
@@ -369,16 +369,6 @@ def by_hand(model, optimizer, batches, k):
     return len(groups)
 
 
-def masked_by_hand(model, optimizer, batches, k):
-    optimizer.zero_grad()
-    for ids, labels in batches:
-        losses = F.cross_entropy(model(ids).mT, labels, reduction="none")
-        mask = (labels != -100).double()
-        ((losses * mask).sum() / mask.sum()).backward()  # 1 / 0 times 0
-        optimizer.step()
-    return 3
-
-
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
@@ -386,7 +376,6 @@ def masked_by_hand(model, optimizer, batches, k):
         (lambda *a: None, "○ Not yet"),
         (lambda *a: "3", "✗ Hint: return how many updates you made, got '3'"),
         (lambda *a: 3, "✗ Hint: the weights after the epoch are others"),
-        (masked_by_hand, "✗ Hint: weights are nan"),
         (lambda *a: epoch(*a, told=5), "✗ Hint: 5 micro-batches with k = 2 make 3"),
         (lambda *a: epoch(*a, flush=False), "✗ Hint: one micro-batch is left over"),
         (lambda *a: epoch(*a, stale=True), "✗ Hint: the model came with old gradients"),

@@ -177,8 +177,6 @@ def train_epoch(fn: Callable[..., int]) -> Verdict:
     if isinstance(updates, bool) or not isinstance(updates, int):
         return hint(f"return how many updates you made, got {updates!r}.")
     found = _flat(model)
-    if not found.isfinite().all():
-        return hint("weights are nan: a micro-batch without labels was divided by 0.")
     if not torch.allclose(found, _weights_after(), atol=1e-9):
         for change, text in MISTAKES:
             if torch.allclose(found, _weights_after(**change), atol=1e-9):
