@@ -69,20 +69,23 @@ function bars(parts, by, leftOver) {
     svg("line", { class: "cuts-level", x1: 4, x2: WIDTH - 4, y1: y(1), y2: y(1) }));
 }
 
-function arrow(role, [dx, dy], scale, centre) {
-  const [x, y] = [centre[0] + dx * scale, centre[1] - dy * scale];
+function arrow(role, [dx, dy], scale, origin) {
+  const [x, y] = [origin[0] + dx * scale, origin[1] - dy * scale];
   const angle = (Math.atan2(-dy, dx) * 180) / Math.PI;
-  return svg("g", { class: `mp-${role}` }, svg("path", { class: `cuts-arrow mp-${role}`, d: `M${centre}L${x},${y}` }),
+  return svg("g", { class: `mp-${role}` }, svg("path", { class: `cuts-arrow mp-${role}`, d: `M${origin}L${x},${y}` }),
     svg("path", { class: "cuts-head", d: "M6,0L-6,-6L-6,6Z", transform: `translate(${x},${y}) rotate(${angle})` }));
 }
 
-// Both arrows start in the middle; the longer one fills the picture.
+// Both arrows, as large as the picture lets them be.
 function arrows(wanted, found, fits) {
-  const scale = 70 / Math.max(Math.hypot(...wanted), Math.hypot(...found));
-  const centre = [WIDTH / 2, 92];
+  const [xs, ys] = [0, 1].map((axis) => [0, wanted[axis], found[axis]]);
+  const [wide, tall] = [xs, ys].map((v) => Math.max(...v) - Math.min(...v));
+  const scale = Math.min((WIDTH - 40) / (wide || 1e-12), (HEIGHT - 50) / (tall || 1e-12));
+  const middle = (v) => (Math.max(...v) + Math.min(...v)) / 2;
+  const origin = [WIDTH / 2 - middle(xs) * scale, 92 + middle(ys) * scale];
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" },
-    svg("text", { x: 4, y: 12 }, "gradients, both to one scale"), arrow("correct", wanted, scale, centre),
-    ...(fits ? [] : [arrow("pitfall", found, scale, centre)]));
+    svg("text", { x: 4, y: 12 }, "gradients, both to one scale"), arrow("correct", wanted, scale, origin),
+    ...(fits ? [] : [arrow("pitfall", found, scale, origin)]));
 }
 
 function render({ model, el: host }) {
@@ -110,7 +113,7 @@ function render({ model, el: host }) {
     picture.replaceChildren(bars(parts, by, leftOver));
     compass.replaceChildren(arrows(wanted, found, fits));
     body.replaceChildren(...(leftOver ? [row("left over", LEFT_OVER, by[SAMPLES])] : []),
-      ...parts.map((size, i) => row(`micro-batch ${i + 1}`, size, factor(size, parts, name) / size)));
+      ...parts.map((size, i) => row(String(i + 1), size, factor(size, parts, name) / size)));
     told.replaceChildren(el("strong", { class: fits ? "mp-correct" : "mp-pitfall" },
       fits ? "✓ The gradient of all fifty at once." : `✗ Off by ${format(100 * error, 0)}%: ${format(length, 2)} times as long, turned by ${format(turn, 0)}°.`));
   }
@@ -118,7 +121,7 @@ function render({ model, el: host }) {
   host.append(el("div", { class: "mp cuts", role: "group", "aria-label": "Accumulation explorer" },
     ...sliders.map((control) => control.root), el("div", { class: "mp-row" }, rule.root, left.root), told,
     el("div", { class: "mp-grid" }, el("div", {}, picture,
-      el("table", {}, el("thead", {}, el("tr", {}, ...["", "samples", "each weighs"].map((head) => (head ? el("th", { scope: "col" }, head) : el("td"))))), body)),
+      el("table", {}, el("thead", {}, el("tr", {}, ...["micro-batch", "samples", "each weighs"].map((head) => el("th", { scope: "col" }, head)))), body)),
     el("div", {}, compass, el("p", { class: "mp-row" }, key("correct", "all fifty at once"), key("pitfall", "accumulated"))))));
   return follow(model, [...names, "rule", "left_over", "gradients"], paint);
 }

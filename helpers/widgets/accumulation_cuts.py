@@ -38,7 +38,7 @@ class AccumulationCuts(BookWidget):
     """
 
     label = "Accumulation explorer"
-    height_px = (560, 900)
+    height_px = (535, 805)
 
     first = Int(16).tag(sync=True)
     second = Int(32).tag(sync=True)
