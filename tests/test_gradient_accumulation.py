@@ -201,7 +201,9 @@ def test_runs_treat_the_last_group_as_told(last, updates):
     runs = digit_runs.five_runs(
         backward, 8, lambda p: torch.optim.SGD(p, lr=0.1), last, epochs=1
     )
-    assert runs.norms.shape == (5, updates)
+    assert runs.losses.shape == (5, 1)
+    assert runs.norms.shape == (5, 0)
+    assert len(totals) == 5 * updates
     assert (
         totals[-1] == {"mean": (67, 67), "share": (67, 128), "drop": (128, 128)}[last]
     )
