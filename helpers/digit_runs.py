@@ -1,0 +1,116 @@
+"""Five training runs on the digits, with a way to accumulate gradients as the argument."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from helpers.data import Split, digits
+from helpers.gradients import flat
+
+SEEDS = range(5)
+MICRO = 16  # samples in a micro-batch
+
+
+class Runs(NamedTuple):
+    """What :func:`five_runs` returns, one row a seed.
+
+    Attributes:
+        weights: at the end ``(5, P)``.
+        losses: on the training set, after each epoch ``(5, epochs)``.
+        accuracy: on the test set in per cent ``(5,)``.
+        norms: of the gradient at each update, before clipping ``(5, updates)``; without
+            a ``max_norm`` nothing is measured, ``(5, 0)``.
+    """
+
+    weights: Tensor
+    losses: Tensor
+    accuracy: Tensor
+    norms: Tensor
+
+    @property
+    def spread(self) -> str:
+        """The lowest and the highest accuracy."""
+        return f"{self.accuracy.min():.0f}% to {self.accuracy.max():.0f}%"
+
+    def same(self, other: Runs, within: float) -> bool:
+        """Tell whether all weights agree with those of other runs."""
+        return bool((self.weights - other.weights).abs().max() < within)
+
+
+def five_runs(
+    backward: Callable[[nn.Module, Tensor, Tensor, int], None],
+    k: int,
+    make_optimizer: Callable[[Iterable], torch.optim.Optimizer],
+    last: str = "mean",
+    max_norm: float = math.inf,
+    epochs: int = 6,
+) -> Runs:
+    """Train a small network on the digits, once for each of five seeds.
+
+    Each update takes ``k`` micro-batches of 16; 1,347 samples leave some over.
+
+    Args:
+        backward: ``backward(model, x, y, total)`` fills ``.grad`` from the samples of
+            one update, ``(n, 64)`` and ``(n,)``.
+        k: micro-batches in an update.
+        make_optimizer: ``make_optimizer(parameters)``.
+        last: what happens to the short group at the end of an epoch: ``"drop"`` leaves
+            it out; else it is an update, with a ``total`` of its own samples
+            (``"mean"``) or of a full group's (``"share"``).
+        max_norm: to which the gradient is clipped before each step.
+        epochs: passes over the training set.
+
+    Returns:
+        :class:`Runs`, in float64.
+
+    Raises:
+        ValueError: for another ``last``.
+    """
+    if last not in ("mean", "share", "drop"):
+        raise ValueError(
+            f"five_runs: last must be 'mean', 'share' or 'drop', got {last!r}."
+        )
+    rows = [
+        _run(seed, backward, k, make_optimizer, last, max_norm, epochs)
+        for seed in SEEDS
+    ]
+    return Runs(*(torch.stack(part) for part in zip(*rows, strict=True)))
+
+
+def _run(seed, backward, k, make_optimizer, last, max_norm, epochs) -> tuple:
+    """Train with one seed; PyTorch's global random state is left alone."""
+    data, full, losses, norms = _digits(seed), MICRO * k, [], []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
+        model = nn.Sequential(*layers).double()
+        optimizer = make_optimizer(model.parameters())
+        for _ in range(epochs):
+            for rows in torch.randperm(len(data.y_train)).split(full):
+                if len(rows) < full and last == "drop":
+                    continue
+                total = full if last == "share" else len(rows)
+                backward(model, data.x_train[rows], data.y_train[rows], total)
+                if max_norm < math.inf:
+                    norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+                    norms.append(norm.item())
+                optimizer.step()
+                optimizer.zero_grad()
+            with torch.no_grad():
+                losses.append(F.cross_entropy(model(data.x_train), data.y_train))
+    with torch.no_grad():
+        hits = (model(data.x_test).argmax(dim=1) == data.y_test).double()
+    weights = flat(model.parameters())
+    return weights, torch.stack(losses), 100 * hits.mean(), torch.tensor(norms)
+
+
+@functools.cache
+def _digits(seed: int) -> Split:
+    return digits(seed, torch.float64)

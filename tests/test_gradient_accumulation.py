@@ -1,0 +1,500 @@
+"""The chapter on gradient accumulation: helpers, two ranks, checks, widget."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from torch import nn
+from traitlets import TraitError
+
+from helpers import digit_runs, gradients, ranks
+from helpers.accumulation import accumulation_weights, grouped
+from helpers.check import gradient_accumulation as check
+from helpers.ranks import count_all_reduces, print_from_two_ranks
+from helpers.widgets import AccumulationCuts
+from helpers.widgets.base import STATE_MIME
+
+# --- grouped and accumulation_weights ------------------------------------------------
+
+
+@given(count=st.integers(1, 30), k=st.integers(1, 9))
+def test_groups_are_full_but_the_last_and_lose_nothing(count, k):
+    groups = list(grouped(iter(range(count)), k))
+    assert [item for group in groups for item in group] == list(range(count))
+    assert all(len(group) == k for group in groups[:-1])
+    assert 1 <= len(groups[-1]) <= k
+
+
+def test_loader_can_be_grouped_again():
+    loader = torch.utils.data.DataLoader(range(5), batch_size=2)
+    for _ in range(2):
+        sizes = [[len(batch) for batch in group] for group in grouped(loader, 2)]
+        assert sizes == [[2, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("batches", "k", "error", "message"),
+    [
+        (torch.zeros(4, 2), 2, TypeError, "batches must be a DataLoader .* got Tensor"),
+        (3, 2, TypeError, "batches must be a DataLoader .* got int"),
+        ([1], 2.0, TypeError, r"k must be an integer, got 2\.0\. Try k=2"),
+        ([1], True, TypeError, "k must be an integer, got True"),
+        ([1], 0, ValueError, "k must be 1 or more, got 0"),
+    ],
+)
+def test_bad_group_is_named_at_the_call(batches, k, error, message):
+    with pytest.raises(error, match=f"grouped: {message}"):
+        grouped(batches, k)
+
+
+def test_loader_that_is_used_up_is_named():
+    with pytest.raises(
+        ValueError, match="grouped: .* got none. An iterator can be used"
+    ):
+        next(grouped([], 2))
+
+
+def tiny():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def samples(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    return x, torch.randint(0, 3, (count,), generator=generator)
+
+
+@examples(max_examples=20)
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=5), weighted=st.booleans()
+)
+def test_weighed_micro_batches_give_the_gradient_of_the_whole(sizes, weighted):
+    x, y = samples(sum(sizes), seed=len(sizes))
+    class_weights = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)
+    loss_fn = nn.CrossEntropyLoss(class_weights if weighted else None)
+    each = [class_weights[part].sum() for part in y.split(sizes)] if weighted else sizes
+    model = tiny()
+    pieces = zip(
+        x.split(sizes), y.split(sizes), accumulation_weights(each), strict=True
+    )
+    for a, b, weight in pieces:
+        (weight * loss_fn(model(a), b)).backward()
+    wanted = gradients.gradient_of(loss_fn(model(x), y), model)
+    torch.testing.assert_close(
+        gradients.gradient(model), wanted, rtol=1e-10, atol=1e-14
+    )
+
+
+def test_weights_may_come_from_a_tensor_and_sum_to_one():
+    assert accumulation_weights(torch.tensor([1, 3])) == [0.25, 0.75]
+    assert accumulation_weights((np.int64(2), torch.tensor(2))) == [0.5, 0.5]
+    assert sum(accumulation_weights([0.1] * 7)) == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error", "message"),
+    [
+        (16, TypeError, "must be a list of numbers, got 16"),
+        (torch.tensor(3), TypeError, "must be a list of numbers, got 3"),
+        ([], ValueError, "at least one number, got none"),
+        (["16"], TypeError, "must be numbers, got '16' at position 0"),
+        ([1, True], TypeError, "must be numbers, got True at position 1"),
+        (
+            torch.ones(2, 2),
+            TypeError,
+            r"must be numbers, got \[1.0, 1.0\] at position 0",
+        ),
+        (
+            [4, 0],
+            ValueError,
+            "must be positive, got 0 at position 1. The mean of nothing",
+        ),
+        ([4, -1], ValueError, "must be positive and finite, got -1 at position 1"),
+        ([float("nan")], ValueError, "must be positive and finite, got nan"),
+        ([float("inf")], ValueError, "must be positive and finite, got inf"),
+    ],
+)
+def test_bad_size_is_named(sizes, error, message):
+    with pytest.raises(error, match=f"accumulation_weights: .*{message}"):
+        accumulation_weights(sizes)
+
+
+# --- instruments ---------------------------------------------------------------------
+
+
+def test_gradient_of_is_that_of_backward_and_touches_nothing():
+    model, (x, y) = tiny(), samples(5)
+    found = gradients.gradient_of(F.cross_entropy(model(x), y), model)
+    assert all(p.grad is None for p in model.parameters())
+    F.cross_entropy(model(x), y).backward()
+    assert torch.equal(found, gradients.gradient(model))
+
+
+def test_factors_are_found_again():
+    parts = [samples(9, seed)[0].flatten() for seed in range(4)]
+    factors = torch.tensor([0.25, 0, -3, 7.5], dtype=torch.float64)
+    total = sum(f * part for f, part in zip(factors, parts, strict=True))
+    assert (gradients.factors_in(total, parts) - factors).abs().max() < 1e-12
+
+
+def test_peak_is_freed_by_backward_and_not_by_adding():
+    model, (x, _) = nn.Linear(3, 1).double(), samples(8)
+
+    def apart():
+        for part in x.split(2):
+            model(part).sum().backward()
+
+    def added():
+        sum(model(part).sum() for part in x.split(2)).backward()
+
+    assert gradients.peak_saved_bytes(apart, model) == 2 * 3 * 8
+    assert gradients.peak_saved_bytes(added, model) == 8 * 3 * 8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: gradients.gradient(tiny()),
+            "gradient: .* 0.weight has none. Call back",
+        ),
+        (
+            lambda: gradients.gradient_of(torch.zeros(2), tiny()),
+            r"gradient_of: loss must be one number, got shape \(2,\)",
+        ),
+        (
+            lambda: gradients.difference(torch.zeros(2), torch.zeros(3)),
+            r"difference: .* got \(2,\) and \(3,\)",
+        ),
+        (
+            lambda: digit_runs.five_runs(None, 2, None, last="keep"),
+            "five_runs: last must be 'mean', 'share' or 'drop', got 'keep'",
+        ),
+    ],
+)
+def test_misuse_of_an_instrument_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("last", "updates"), [("mean", 11), ("share", 11), ("drop", 10)]
+)
+def test_runs_treat_the_last_group_as_told(last, updates):
+    totals = []
+
+    def backward(model, x, y, total):
+        totals.append((len(x), total))
+        F.cross_entropy(model(x), y, reduction="sum").div(total).backward()
+
+    state = torch.get_rng_state()
+    runs = digit_runs.five_runs(
+        backward, 8, lambda p: torch.optim.SGD(p, lr=0.1), last, epochs=1
+    )
+    assert runs.losses.shape == (5, 1)
+    assert runs.norms.shape == (5, 0)
+    assert len(totals) == 5 * updates
+    assert (
+        totals[-1] == {"mean": (67, 67), "share": (67, 128), "drop": (128, 128)}[last]
+    )
+    assert torch.equal(state, torch.get_rng_state())
+    assert runs.same(runs, 1e-9)
+    assert re.fullmatch(r"\d+% to \d+%", runs.spread)
+
+
+# --- two ranks -----------------------------------------------------------------------
+
+
+def sum_of_ranks(rank):
+    model = nn.parallel.DistributedDataParallel(nn.Linear(1, 1, bias=False))
+    sent = count_all_reduces(model)
+    model(torch.full((1, 1), rank + 1.0)).sum().backward()
+    print(rank, len(sent), model.module.weight.grad.item(), flush=True)
+
+
+def test_two_ranks_average_their_gradients(capsys):
+    before = dict(os.environ)
+    print_from_two_ranks(sum_of_ranks)
+    assert capsys.readouterr().out == "0 1 1.5\n1 1 1.5\n"
+    assert os.environ == before
+
+
+def fail_in_rank_one(rank):
+    if rank:
+        raise OSError("out of paper")
+    time.sleep(60)
+
+
+def wait_for_ever(rank):
+    time.sleep(600)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that a call has started."""
+    processes, start = [], ranks._start
+    monkeypatch.setattr(
+        ranks, "_start", lambda *a: processes.append(start(*a)) or processes[-1]
+    )
+    return processes
+
+
+def test_failing_rank_is_named_and_none_is_left_behind(started):
+    with pytest.raises(
+        RuntimeError, match="must not raise, got rank 1: OSError: out of"
+    ):
+        print_from_two_ranks(fail_in_rank_one)
+    assert [process.poll() is not None for process in started] == [True, True]
+
+
+def test_hanging_rank_ends_in_time_and_none_is_left_behind(started):
+    with pytest.raises(TimeoutError, match=r"work must end in 0\.5 s, got no end"):
+        print_from_two_ranks(wait_for_ever, timeout_s=0.5)
+    assert [process.poll() is not None for process in started] == [True, True]
+
+
+def test_interrupt_leaves_none_behind(started, monkeypatch):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ranks.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        print_from_two_ranks(wait_for_ever)
+    assert [process.poll() is not None for process in started] == [True, True]
+
+
+def test_pytorch_without_gloo_is_told_in_a_sentence(capsys, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
+    print_from_two_ranks(wait_for_ever)
+    assert (
+        "without torch.distributed or gloo: nothing was run" in capsys.readouterr().out
+    )
+
+
+def sourceless():
+    space = {}
+    exec("def work(rank): pass", space)
+    return space["work"]
+
+
+@pytest.mark.parametrize(
+    ("work", "timeout_s", "error", "message"),
+    [
+        (3, 60, TypeError, "work must be a function made by def, got 3"),
+        (lambda rank: None, 60, TypeError, "work must be a function made by def"),
+        (sourceless(), 60, ValueError, "work must have its source in a file"),
+        (wait_for_ever, "1", TypeError, "timeout_s must be a number, got '1'"),
+        (wait_for_ever, 0, ValueError, "timeout_s must be positive, got 0"),
+    ],
+)
+def test_what_two_ranks_cannot_run_is_named(work, timeout_s, error, message):
+    with pytest.raises(error, match=f"print_from_two_ranks: {message}"):
+        print_from_two_ranks(work, timeout_s)
+
+
+def test_helpers_do_not_import_torch_distributed_before_they_need_it():
+    code = "import sys, helpers.ranks; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- checks --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (1.1, "✓ Correct"),
+        (1.5, "✗ Hint: that is the mean of means"),
+        (3, "✗ Hint: that is the sum of the means"),
+        (1.9, "✗ Hint: the weights are swapped"),
+        (110, "✗ Hint: that is the sum over all tokens"),
+        (0.55, "✗ Hint: the shares"),
+        (1.0, "✗ Hint: 1 is too small"),
+        (torch.tensor(2.0), "✗ Hint: 2 is too large"),
+    ],
+)
+def test_loss_tells_right_from_wrong(answer, text):
+    assert repr(check.loss(answer)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (..., "○ Not yet"),
+        ([15, 16, 17], "✓ Correct"),
+        ((17, 15, 16), "✓ Correct"),
+        (torch.tensor([15, 16, 17]), "✓ Correct"),
+        ([16, 17], "✗ Hint: that is so if zero_grad"),
+        ([15, 16], "✗ Hint: enumerate starts again"),
+        ([1, 2], "✗ Hint: count on through"),
+        ([15, 1, 2], "✗ Hint: count on through"),
+        ([14, 15], "✗ Hint: go through it"),
+        (3, "✗ Hint: write a list of numbers, got 3"),
+        (["a"], "✗ Hint: write a list of numbers"),
+    ],
+)
+def test_first_update_tells_right_from_wrong(answer, text):
+    assert repr(check.first_update(answer)).startswith(text)
+
+
+def epoch(model, optimizer, batches, k, rule="right", told=None, **change):
+    """An epoch written with the check's own parts, with one mistake."""
+    weights = check._weights_after(rule, **change)
+    at = 0
+    for parameter in model.parameters():
+        parameter.data = weights[at : at + parameter.numel()].view_as(parameter)
+        at += parameter.numel()
+    return 3 if told is None else told
+
+
+def by_hand(model, optimizer, batches, k):
+    optimizer.zero_grad()
+    groups = list(grouped(batches, k))
+    for group in groups:
+        count = sum((labels != -100).sum() for _, labels in group)
+        for ids, labels in group:
+            logits = model(ids).transpose(1, 2)
+            (F.cross_entropy(logits, labels, reduction="sum") / count).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return len(groups)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (by_hand, "✓ Correct"),
+        (lambda *a: None, "○ Not yet"),
+        (lambda *a: "3", "✗ Hint: return how many updates you made, got '3'"),
+        (lambda *a: 3, "✗ Hint: the weights after the epoch are others"),
+        (lambda *a: epoch(*a, told=5), "✗ Hint: 5 micro-batches with k = 2 make 3"),
+        (lambda *a: epoch(*a, flush=False), "✗ Hint: one micro-batch is left over"),
+        (lambda *a: epoch(*a, stale=True), "✗ Hint: the model came with old gradients"),
+        (
+            lambda *a: epoch(*a, clip="none"),
+            "✗ Hint: each update needs its gradient cl",
+        ),
+        (lambda *a: epoch(*a, clip="micro-batch"), "✗ Hint: clip once an update"),
+        (
+            lambda *a: epoch(*a, "sum of means"),
+            "✗ Hint: divide: this is the sum of the",
+        ),
+        (lambda *a: epoch(*a, "mean of means"), "✗ Hint: this is the mean of means"),
+        (lambda *a: epoch(*a, "sum"), "✗ Hint: this is the sum over tokens"),
+        (
+            lambda *a: epoch(*a, "by all tokens, padding too"),
+            "✗ Hint: padding has no lab",
+        ),
+        (lambda m: 3, "✗ Hint: <lambda> raised TypeError"),
+    ],
+)
+def test_train_epoch_tells_right_from_wrong(attempt, text):
+    assert repr(check.train_epoch(attempt)).startswith(text)
+
+
+def test_every_mistake_that_train_epoch_knows_gives_other_weights():
+    found = [check._weights_after(**change) for change, _ in check.MISTAKES]
+    found.append(check._weights_after())
+    for i, a in enumerate(found):
+        assert not any(torch.allclose(a, b, atol=1e-9) for b in found[:i])
+
+
+# --- widget --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"first": 3},
+        {"second": 40},
+        {"third": 50},
+        {"rule": "mean"},
+        {"left_over": True},
+        {"gradients": [[1.0, 2.0]] * 53},
+    ],
+)
+def test_accumulation_cuts_digest_changes_with_whatever_is_shown(change):
+    plain, changed = AccumulationCuts(), AccumulationCuts(**change)
+    states = [w._repr_mimebundle_()[0][STATE_MIME]["state"] for w in (plain, changed)]
+    assert states[0] != states[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"first": 51}, TraitError, "first must be from 0 to 50, got 51"),
+        ({"third": -1}, TraitError, "third must be from 0 to 50, got -1"),
+        ({"second": 2.5}, TraitError, "second"),
+        ({"rule": "n"}, TraitError, "rule"),
+        (
+            {"gradients": [[1, 2]]},
+            TraitError,
+            "must be 53 pairs of numbers, got 1 items",
+        ),
+        ({"gradients": [[1, 2, 3]] * 53}, TraitError, r"of length \[3\]"),
+        ({"gradients": [[1, "a"]] * 53}, TraitError, "from -100 to 100, got 'a'"),
+        ({"gradients": [[1, float("nan")]] * 53}, TraitError, "got nan"),
+        (
+            {"cuts": 3},
+            TypeError,
+            "no setting 'cuts'. It has: first, gradients, left_over",
+        ),
+    ],
+)
+def test_bad_setting_of_accumulation_cuts_is_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        AccumulationCuts(**settings)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "sizes"),
+    [
+        ([16, 32, 48], [16, 16, 16, 2]),
+        ([48, 16, 32], [16, 16, 16, 2]),
+        ([25, 25, 50], [25, 25]),
+        ([0, 0, 0], [50]),
+        ([1, 2, 3], [1, 1, 1, 47]),
+    ],
+)
+@pytest.mark.parametrize("left_over", [False, True])
+@pytest.mark.parametrize("rule", ["sum", "mean", "size"])
+def test_accumulation_cuts_agrees_with_backward(
+    front_end, cuts, sizes, rule, left_over
+):
+    each = torch.randn(53, 2, dtype=torch.float64)
+    assert front_end(AccumulationCuts, "m.sizes(a)", cuts) == sizes
+    ours = front_end(
+        AccumulationCuts,
+        "m.combine(a[3], m.weights(m.sizes(a[0]), a[1], a[2]))",
+        [cuts, rule, left_over, each.tolist()],
+    )
+    w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    parts = list((each[:50] @ w).split(sizes)) + [each[50:] @ w] * left_over
+    for part in parts:
+        factor = {"sum": 1, "mean": 1 / len(sizes), "size": len(part) / 50}[rule]
+        (factor * part.mean()).backward(retain_graph=True)
+    np.testing.assert_allclose(ours, w.grad, rtol=1e-6, atol=1e-9)
+
+
+def test_accumulation_cuts_compares_arrows_as_torch_does(front_end):
+    for found, wanted in torch.randn(20, 2, 2, dtype=torch.float64):
+        argument = [found.tolist(), wanted.tolist()]
+        ours = front_end(AccumulationCuts, "m.compare(...a)", argument)
+        cosine = F.cosine_similarity(found, wanted, dim=0)
+        expected = [
+            (found.norm() / wanted.norm()).item(),
+            cosine.acos().rad2deg().item(),
+            ((found - wanted).norm() / wanted.norm()).item(),
+        ]
+        np.testing.assert_allclose([*ours.values()], expected, rtol=1e-6)
