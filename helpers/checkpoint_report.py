@@ -82,7 +82,7 @@ def _lines(found: Checkpoint) -> Iterator[str]:
     if found.format not in (NPY, NPZ, TAR, SCRIPT):
         yield from _content_lines(found)
     names = [name for name in found.refused if name != WHOLE_FORMAT]
-    if len(names) < len(found.refused):
+    if found.format in LOADERS:
         yield f"  load it with {LOADERS[found.format]}"
         yield from ["  names in it that torch.load refuses:"] if names else []
     else:
@@ -95,8 +95,8 @@ def _content_lines(found: Checkpoint) -> Iterator[str]:
     elsewhere = [device for device in found.devices if device != "cpu"]
     where = f", saved from {', '.join(elsewhere)[:100]}" if elsewhere else ""
     yield (
-        f"  {len(found.tensors):,} tensors in {found.storage_bytes:,} bytes{where}; "
-        f"{found.values:,} other values"
+        f"  tensors: {len(found.tensors):,}, with {found.storage_bytes:,} bytes{where}; "
+        f"other values: {found.values:,}"
     )
     width = max((len(tensor.key) for tensor in found.tensors[:LISTED]), default=0)
     for tensor in found.tensors[:LISTED]:

@@ -150,7 +150,7 @@ def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
 def _checkpoint(name: str, size: int, kind: str, found: Contents) -> Checkpoint:
     storages = found.storages.values()
     refused = _refused(found)
-    if kind in (SAFE, PICKLE):
+    if kind == PICKLE:
         refused = [WHOLE_FORMAT, *(r for r in refused if r in found.names)]
     return Checkpoint(
         name,
