@@ -17,7 +17,7 @@ NPY, NPZ = "NumPy array (.npy)", "NumPy archive (.npz)"
 LOADERS = {
     SAFE: "safetensors.torch.load_file",
     SCRIPT: "torch.jit.load, which runs its code",
-    TAR: "torch.load with weights_only=False, which runs its code",
+    TAR: "torch.load(path, weights_only=False), which runs its code",
     PICKLE: "pickle.load, which runs its code",
     NPY: "numpy.load(path, allow_pickle=False)",
     NPZ: "numpy.load(path, allow_pickle=False)",

@@ -124,8 +124,8 @@ class Machine:
 
     def _named(self, module: object, name: object) -> Node:
         module, name = (p if isinstance(p, str) else "?" for p in (module, name))
-        module = IMPORT_MAPPING.get(module, module)
-        full = ".".join(NAME_MAPPING.get((module, name), (module, name)))
+        new = (IMPORT_MAPPING.get(module, module), name)
+        full = ".".join(NAME_MAPPING.get((module, name), new))
         self.names[full] = None
         return Node("global", full)
 
