@@ -14,11 +14,6 @@ export function hexRows(hex, start) {
   });
 }
 
-// The number of the part that holds a byte.
-export function partAt(parts, offset) {
-  return parts.findIndex(([start, end]) => start <= offset && offset < end);
-}
-
 // How many bytes of a file have a role.
 export function bytesOf(parts, role) {
   return parts.filter((part) => part[3] === role).reduce((total, [start, end]) => total + end - start, 0);
