@@ -26,11 +26,11 @@ def test_digits_run_is_repeatable_and_learns():
     losses = []
     for run in runs:
         torch.manual_seed(0)
-        losses.append([run.train_epoch() for _ in range(3)])
+        losses.append([run.train_epoch() for _ in range(2)])
     assert losses[0] == losses[1]
     assert runs[0].accuracy() == runs[1].accuracy() > 0.85
     assert runs[0].model.training
-    assert (runs[0].epoch, runs[0].scheduler.last_epoch) == (3, 3)
+    assert (runs[0].epoch, runs[0].scheduler.last_epoch) == (2, 2)
 
 
 # --- checks --------------------------------------------------------------------------
@@ -124,6 +124,7 @@ def test_make_safe_tells_right_from_wrong(attempt, text):
 
 def test_recorded_verdicts_are_those_of_torch_and_safetensors():
     widget = CheckpointBytes()
+    refused = dict(widget.refused)
     for name, value in samples.objects().items():
         for new in (True, False):
             file = io.BytesIO()
@@ -131,9 +132,9 @@ def test_recorded_verdicts_are_those_of_torch_and_safetensors():
             file.seek(0)
             try:
                 torch.load(file)
-                assert widget.refused[name] == []
+                assert refused[name] == []
             except pickle.UnpicklingError:
-                assert widget.refused[name] != []
+                assert refused[name] != []
         try:
             save(value if isinstance(value, dict) else {"v": value})
             assert name in widget.held

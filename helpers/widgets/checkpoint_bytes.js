@@ -23,7 +23,7 @@ export function bytesOf(parts, role) {
 export function verdict(format, chosen, refused, held) {
   const against = format === "safetensors"
     ? chosen.filter((name) => !held.includes(name))
-    : chosen.flatMap((name) => refused[name]);
+    : refused.filter(([name]) => chosen.includes(name)).flatMap(([, names]) => names);
   return [against.length === 0, [...new Set(against)].sort()];
 }
 
@@ -50,7 +50,7 @@ function render({ model, el: host }) {
   const format = choice("Format", Object.entries(NAMES), (v) => { model.set("region", 0); update(model, "format", v); });
   const slide = slider("Part", { min: 1, max: 1, step: 1 }, (v) => { if (Number.isInteger(v)) pick(v - 1); });
   const [picture, title, place, dump, counts] = [el("div"), el("strong"), el("span"), el("pre", { tabindex: "0", "aria-label": "bytes of this part" }), el("p", { class: "mp-soft" })];
-  const boxes = Object.keys(model.get("refused")).map((name) => {
+  const boxes = model.get("refused").map(([name]) => {
     const input = el("input", { type: "checkbox", onchange: () => {
       const others = model.get("chosen").filter((other) => other !== name);
       update(model, "chosen", input.checked ? [...others, name] : others);
@@ -82,7 +82,7 @@ function render({ model, el: host }) {
     answer.className = `ckpt-answer ckpt-${fine ? "yes" : "no"}`;
   }
   host.append(el("div", { class: "mp ckpt", role: "group", "aria-label": "Checkpoint explorer" },
-    format.root, picture, slide.root, el("p", { "aria-live": "polite" }, title, place), dump, counts, el("hr"),
+    format.root, picture, slide.root, el("p", { class: "ckpt-title", "aria-live": "polite" }, title, place), dump, counts, el("hr"),
     el("fieldset", { class: "ckpt-objects" }, el("legend", {}, "Put in"), ...boxes.map((box) => box.label)), answer, reset));
   return follow(model, ["format", "region", "chosen", "files", "refused", "held"], paint);
 }

@@ -25,13 +25,13 @@ class CheckpointBytes(BookWidget):
     """
 
     label = "Checkpoint explorer"
-    height_px = (700, 900)
+    height_px = (822, 931)
 
     format = Enum(FORMATS, "zip").tag(sync=True)
     region = Int(0).tag(sync=True)
     chosen = fresh_list(lambda: ["model.state_dict()"])
     files = Dict(help="made by torch and safetensors, not to be set").tag(sync=True)
-    refused = Dict(help="measured with torch, not to be set").tag(sync=True)
+    refused = List(help="pairs measured with torch, not to be set").tag(sync=True)
 
     held = List(help="measured with safetensors, not to be set").tag(sync=True)
 
@@ -46,8 +46,8 @@ class CheckpointBytes(BookWidget):
         return made
 
     @default("refused")
-    def _measured(self) -> dict:
-        return samples.verdicts()
+    def _measured(self) -> list:
+        return [[name, names] for name, names in samples.verdicts().items()]
 
     @default("held")
     def _measured_too(self) -> list:
@@ -74,10 +74,11 @@ class CheckpointBytes(BookWidget):
 
     @validate("chosen")
     def _known(self, proposal):
+        known = [name for name, _ in self.refused]  # a list keeps its order when stored
         for name in proposal["value"]:
-            if name not in self.refused:
+            if name not in known:
                 raise TraitError(
-                    f"CheckpointBytes: chosen must be of {', '.join(self.refused)}; "
+                    f"CheckpointBytes: chosen must be of {', '.join(known)}; "
                     f"got {name!r}."
                 )
         return proposal["value"]
