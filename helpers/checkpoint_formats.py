@@ -114,7 +114,7 @@ def read_zip(archive: zipfile.ZipFile, root: str, size: int) -> Contents:
     members = {info.filename: info for info in archive.infolist()}
     for key, storage in contents.storages.items():
         info = members.get(f"{root}/data/{key}")
-        if info is None or info.file_size != storage.bytes:
+        if info is None or info.file_size < storage.bytes:
             raise Damaged(
                 f"has no member data/{key} of {storage.bytes:,} bytes: damaged"
             )
@@ -200,17 +200,22 @@ def read_safetensors(file: BinaryIO, size: int) -> Contents:
         contents.hints[key[:40]] = str(value)[:40]
     for key, entry in header.items():
         spans.append(_entry(key, entry, contents))
+    _require_filled(spans, size - 8 - length)
+    return contents
+
+
+def _require_filled(spans: list[tuple[int, int]], count: int) -> None:
+    """Raise an error unless the tensors fill ``count`` bytes without a gap."""
     end = 0
     for begin, stop in sorted(spans):
         if begin != end:
             raise Damaged("has tensors with a gap or an overlap: it is damaged")
         end = stop
-    if end != size - 8 - length:
+    if end != count:
         raise Damaged(
-            f"holds {size - 8 - length:,} bytes of numbers, and its header names {end:,}: "
-            "it is truncated or damaged"
+            f"holds {count:,} bytes of numbers, and its header names {end:,}: it is "
+            "truncated or damaged"
         )
-    return contents
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict:

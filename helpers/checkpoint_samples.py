@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
+import datetime
 import io
 import json
 import pickle
 import pickletools
+import random
 import struct
 import zipfile
-from collections import OrderedDict
 
 FORMATS = ["zip", "legacy", "safetensors"]
 
 
 def objects() -> dict[str, object]:
     """Return what a reader may put into a checkpoint, by its name in the widget."""
-    import argparse
-    import collections
-    import datetime
-    import random
-
     import numpy as np
     import torch
     from torch import nn
@@ -77,7 +75,9 @@ def tiny_files() -> dict[str, bytes]:
     import torch
     from safetensors.torch import save
 
-    tensors = OrderedDict(weight=torch.tensor([1.0, 2.0]), bias=torch.tensor([0.5]))
+    tensors = collections.OrderedDict(
+        weight=torch.tensor([1.0, 2.0]), bias=torch.tensor([0.5])
+    )
     files = {"safetensors": save(dict(tensors))}
     for name in ("zip", "legacy"):
         file = io.BytesIO()

@@ -120,9 +120,7 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
     if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
         return _checkpoint(name, size, SAFE, formats.read_safetensors(file, size))
     if head[257:262] == b"ustar":
-        if {"storages", "tensors", "pickle"} <= set(formats.tar_names(file)):
-            return Checkpoint(name, TAR, size, refused=(WHOLE_FORMAT,))
-        raise Damaged("is a tar archive, and no checkpoint. Unpack it with tar -xf")
+        return _tar(name, file, size)
     if head[:6] == b"\x93NUMPY":
         return Checkpoint(name, NPY, size, refused=(WHOLE_FORMAT,))
     for start, what, advice in FOREIGN:
@@ -147,11 +145,16 @@ def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
         return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
 
 
+def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
+    if {"storages", "tensors", "pickle"} <= set(formats.tar_names(file)):
+        return Checkpoint(name, TAR, size, refused=(WHOLE_FORMAT,))
+    raise Damaged("is a tar archive, and no checkpoint. Unpack it with tar -xf")
+
+
 def _checkpoint(name: str, size: int, kind: str, found: Contents) -> Checkpoint:
     storages = found.storages.values()
-    refused = _refused(found)
-    if kind == PICKLE:
-        refused = [WHOLE_FORMAT, *(r for r in refused if r in found.names)]
+    names, instructions = _refused(found)
+    refused = [WHOLE_FORMAT, *names] if kind == PICKLE else [*names, *instructions]
     return Checkpoint(
         name,
         kind,
@@ -176,10 +179,10 @@ KNOWN = {
 }  # fmt: skip
 
 
-def _refused(found: Contents) -> list[str]:
-    """Return the names that the safe loader does not allow, then its instructions."""
+def _refused(found: Contents) -> tuple[list[str], list[str]]:
+    """Return the names that the safe loader does not allow, and its instructions."""
     from torch import _weights_only_unpickler as loader
 
     allowed = {*loader._get_allowed_globals(), *loader._get_user_allowed_globals()}
     names = [name for name in found.names if name not in allowed]
-    return [*names, *(f"instruction {i}" for i in sorted(found.instructions - KNOWN))]
+    return names, [f"instruction {i}" for i in sorted(found.instructions - KNOWN)]

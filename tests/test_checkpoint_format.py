@@ -198,7 +198,7 @@ def test_digest_changes_with_whatever_is_shown(change):
         ({"region": -1}, TraitError, "region must be from 0 to 17 for zip, got -1"),
         ({"chosen": ["tea"]}, TraitError, "chosen must be of model.state.* got 'tea'"),
         ({"files": {}}, TraitError, "files is measured and cannot be set"),
-        ({"refused": {}}, TraitError, "refused is measured and cannot be set"),
+        ({"refused": []}, TraitError, "refused is measured and cannot be set"),
         ({"held": []}, TraitError, "held is measured and cannot be set"),
         ({"bytes": 1}, TypeError, "no setting 'bytes'. It has: chosen, files"),
     ],
