@@ -25,7 +25,7 @@ class CheckpointBytes(BookWidget):
     """
 
     label = "Checkpoint explorer"
-    height_px = (822, 931)
+    height_px = (783, 940)
 
     format = Enum(FORMATS, "zip").tag(sync=True)
     region = Int(0).tag(sync=True)
