@@ -191,7 +191,8 @@ def read_safetensors(file: BinaryIO, size: int) -> Contents:
         )
     if length > HEADER_BYTES:
         raise Damaged(f"has a header of {length:,} bytes, more than are read here")
-    header = json.loads(file.read(length), object_pairs_hook=_once)
+    # From bytes, json would guess other encodings, and load them.
+    header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_once)
     if not isinstance(header, dict):
         raise Damaged("has a safetensors header that is no object: it is damaged")
     contents, spans = Contents(), []

@@ -313,6 +313,7 @@ WRONG = [
     (safetensors_file(b'{"a": [', b""), "is damaged: JSONDecodeError"),
     (safetensors_file(b'{"a":' + b"[" * 10**5), "is damaged: RecursionError"),
     (safetensors_file(b'{"a":{},"a":{}}'), "names a tensor twice"),
+    (safetensors_file(b'{"\xff":1}'), "is damaged: UnicodeDecodeError"),
     (safetensors_file({"a": 3}, b"1234"), "a shape that is not one"),
     (safetensors_file({"a": UNIT | {"dtype": "X9"}}, b"1234"), "not safetensors'"),
     (safetensors_file({"a": UNIT | {"shape": [2]}}, b"1234"), "fewer or more bytes"),
