@@ -1,0 +1,163 @@
+"""The tensors, storages and other values of what a checkpoint's pickle would build."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from helpers.pickle_machine import walk
+from helpers.pickle_steps import Damaged, Node
+
+TENSORS = 100_000
+REBUILD_V3 = "torch._utils._rebuild_tensor_v3"
+REBUILD_META = "torch._utils._rebuild_meta_tensor_no_storage"
+REBUILD_TYPE = "torch._tensor._rebuild_from_type_v2"
+REBUILD = {f"torch._utils._rebuild_{n}" for n in ("tensor", "tensor_v2", "qtensor")}
+REBUILD |= {REBUILD_V3, REBUILD_META, REBUILD_TYPE}
+STORAGES = {
+    "Float": "float32", "Double": "float64", "Half": "float16", "BFloat16": "bfloat16",
+    "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
+    "Bool": "bool", "ComplexFloat": "complex64", "ComplexDouble": "complex128",
+    "QInt8": "qint8", "QUInt8": "quint8", "QInt32": "qint32", "QUInt4x2": "quint4x2",
+    "QUInt2x4": "quint2x4", "Untyped": "uint8",
+}  # fmt: skip
+
+
+@dataclass
+class Storage:
+    """One block of numbers in the file, which several tensors may share."""
+
+    count: int
+    dtype: str
+    device: str = "cpu"
+    used: int = 0  # bytes that its tensors cover, if none overlap
+
+    @property
+    def bytes(self) -> int:
+        return self.count * item_bytes(self.dtype)
+
+
+@dataclass
+class Contents:
+    """What a reader of one format found."""
+
+    tensors: list[tuple[str, tuple[int, ...], str]] = field(default_factory=list)
+    storages: dict[str, Storage] = field(default_factory=dict)
+    values: int = 0
+    names: list[str] = field(default_factory=list)
+    instructions: set[str] = field(default_factory=set)
+    hints: dict[str, str] = field(default_factory=dict)
+
+    def add(self, key: str, shape: tuple, dtype: str, storage: Storage | None) -> None:
+        """Note a tensor, and what it covers of its storage."""
+        if len(self.tensors) == TENSORS:
+            raise Damaged(f"holds more tensors than are listed here, {TENSORS:,}")
+        self.tensors.append((key, shape, dtype))
+        if storage:
+            covered = storage.used + math.prod(shape) * item_bytes(dtype)
+            storage.used = min(storage.bytes, covered)
+
+
+def item_bytes(dtype: str) -> int:
+    """Return the size of one number of a type, given without "torch."."""
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype):
+        raise Damaged(
+            f"names a type of numbers that this PyTorch does not know: {dtype}"
+        )
+    return found.itemsize
+
+
+def whole_numbers(values: object) -> tuple[int, ...]:
+    """Return a shape or strides, or say that they are none."""
+    if isinstance(values, Node) and values.kind == "call":  # torch.Size([...])
+        (values,) = parts(values.args, 1)[:1]
+    items = parts(values, 0) if isinstance(values, Node) else values
+    good = isinstance(items, list) and len(items) <= 64
+    if not good or not all(type(n) is int and 0 <= n < 2**63 for n in items):
+        raise Damaged("gives a tensor a shape that is not one: it is damaged")
+    return tuple(items)
+
+
+def parts(node: object, least: int) -> list:
+    """Return the elements of a tuple or list, or say that they are too few."""
+    items = (node.items or []) if isinstance(node, Node) else []
+    if len(items) < least:
+        raise Damaged("describes a tensor with too few parts: it is damaged")
+    return items
+
+
+def read_values(root: object, contents: Contents) -> None:
+    """Note the tensors, and count the other values, of what a pickle would build."""
+    for key, value in walk(root, lambda node: node.kind == "stored" or is_tensor(node)):
+        if not isinstance(value, Node) or value.kind == "skipped":
+            contents.values += 1
+        elif value.kind == "stored":
+            _storage(value, contents)
+        elif is_tensor(value):
+            _tensor(key, value, contents)
+
+
+def is_tensor(node: Node) -> bool:
+    """Tell whether a node is the call that makes a tensor."""
+    return node.kind == "call" and node.name in REBUILD
+
+
+def _storage(node: object, contents: Contents) -> Storage | None:
+    """Return the storage that a persistent id names; None for a class with its code."""
+    if not isinstance(node, Node) or node.kind != "stored":
+        raise Damaged("holds a tensor without a storage: it is damaged")
+    kind, made_by, key, *rest = [*parts(node.args, 2), None][:5]
+    if kind == "module":
+        return None
+    good = isinstance(made_by, Node) and isinstance(key, str) and len(rest) == 2
+    if kind != "storage" or not good:
+        raise Damaged("names a storage in a way that is not PyTorch's: it is damaged")
+    name = made_by.name.rpartition(".")[2].removesuffix("Storage")
+    (count,) = whole_numbers([rest[1]])
+    storage = Storage(count, STORAGES.get(name, name), str(rest[0]))
+    known = contents.storages.setdefault(key, storage)
+    if (known.count, known.dtype) != (count, storage.dtype):
+        raise Damaged(f"gives storage {key} two lengths or types: it is damaged")
+    return known
+
+
+def _tensor(key: str, node: Node, contents: Contents) -> None:
+    name, args = node.name, node.args
+    if name == REBUILD_TYPE:  # a subclass, or a tensor with attributes
+        function, _, args = parts(args, 3)[:3]
+        name = function.name if isinstance(function, Node) else "?"
+    if name == REBUILD_META:
+        dtype, size = parts(args, 2)[:2]
+        contents.add(key, whole_numbers(size), _dtype(dtype), None)
+        return
+    stored, offset, size, stride, *rest = parts(args, 4)
+    storage = _storage(stored, contents)
+    if name not in REBUILD or storage is None:
+        raise Damaged(f"makes {key or 'a tensor'} by {name}, which makes none")
+    dtype = (
+        _dtype([*rest, None, None, None][2]) if name == REBUILD_V3 else storage.dtype
+    )
+    shape, steps = whole_numbers(size), whole_numbers(stride)
+    reach = _reach(whole_numbers([offset])[0], shape, steps)
+    if reach * item_bytes(dtype) > storage.bytes:
+        raise Damaged(
+            f"says that {key or 'its tensor'} needs {reach:,} elements, where its storage "
+            f"has {storage.bytes // item_bytes(dtype):,}: it is damaged or hostile"
+        )
+    contents.add(key, shape, dtype, storage)
+
+
+def _reach(offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> int:
+    """Return how many elements of its storage a tensor needs, from the first on."""
+    if len(shape) != len(steps):
+        raise Damaged("gives a tensor strides that do not fit its shape: it is damaged")
+    if 0 in shape:
+        return 0
+    return offset + 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
+
+
+def _dtype(node: object) -> str:
+    return node.name.removeprefix("torch.") if isinstance(node, Node) else "?"

@@ -1,0 +1,188 @@
+"""What is in a checkpoint file, told without trusting it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import BinaryIO
+
+from helpers import checkpoint_formats as formats
+from helpers.checkpoint_report import (
+    LEGACY,
+    NPY,
+    NPZ,
+    PICKLE,
+    SAFE,
+    SCRIPT,
+    TAR,
+    WHOLE_FORMAT,
+    ZIP,
+    Checkpoint,
+    Tensor,
+    printable,
+)
+from helpers.checkpoint_values import Contents
+from helpers.pickle_steps import Damaged
+
+# What people rename, or download by mistake: (its first bytes, what it is, what to do)
+FOREIGN = [
+    (b"version https://git-lfs", "is a Git LFS pointer", "Run git lfs pull"),
+    (b"<", "begins like a web page", "The download went wrong; fetch the file itself"),
+    (b"\x1f\x8b", "is packed with gzip", "Unpack it with gunzip"),
+    (b"\x89HDF", "is an HDF5 file, as Keras writes", "Open it with h5py"),
+    (b"GGUF", "is a GGUF file", "Open it with the gguf package"),
+    (b"\x28\xb5\x2f\xfd", "is packed with Zstandard", "Unpack it with zstd -d"),
+]
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be described, and why."""
+
+
+def describe_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """Tell what is in a checkpoint, with nothing in it executed or unpickled.
+
+    Formats: the three that ``torch.save`` has had, TorchScript, safetensors, NumPy's
+    files, plain pickles. Memory stays small, whatever the file claims. An empty
+    ``refused`` is no promise: only loading with ``torch.load`` as it is proves it.
+
+    Args:
+        path: a file.
+
+    Returns:
+        A :class:`Checkpoint`; ``print`` it.
+
+    Raises:
+        TypeError: if ``path`` is not a path.
+        CheckpointError: if the file is missing, unreadable, no regular file, truncated,
+            damaged, contradicts itself, or is no checkpoint; a ValueError.
+
+    Example:
+        >>> import tempfile, torch
+        >>> file = tempfile.NamedTemporaryFile(suffix=".pt")
+        >>> torch.save({"row": torch.zeros(1000, 1000)[0]}, file.name)
+        >>> found = describe_checkpoint(file.name)
+        >>> found.tensors[0].shape, found.storage_bytes, found.used_bytes
+        ((1000,), 4000000, 4000)
+
+    Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"describe_checkpoint: path must be a str or a Path, got "
+            f"{type(path).__name__}. For an open file pass its name."
+        )
+    name = printable(os.fsdecode(path))
+    try:
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            return formats.guarded(_described, name, file, size)
+    except Damaged as error:
+        raise CheckpointError(
+            f"describe_checkpoint: {name} {printable(str(error))}."
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        why = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"describe_checkpoint: {name} cannot be read: {why}. Check path and rights."
+        ) from None
+
+
+def _opened(path: str | os.PathLike) -> BinaryIO:
+    """Open a regular file; a pipe or a device would wait, or do something."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+    }
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise Damaged(f"is {kind}, not a file. Pass the checkpoint's own path")
+    # If it has been replaced by a pipe since, opening does not wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = open(os.open(path, flags), "rb")  # noqa: SIM115, the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise Damaged("is no longer a file. Pass the checkpoint's own path")
+    return file
+
+
+def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
+    head = file.read(512)
+    file.seek(0)
+    if not head:
+        raise Damaged("is empty: a save or a copy was stopped. Copy it again")
+    if formats.LEGACY_MAGIC in head[:32]:
+        return _checkpoint(name, size, LEGACY, formats.read_legacy(file, size))
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _zip(name, file, size)
+    if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
+        return _checkpoint(name, size, SAFE, formats.read_safetensors(file, size))
+    if head[257:262] == b"ustar":
+        return _tar(name, file, size)
+    if head[:6] == b"\x93NUMPY":
+        return Checkpoint(name, NPY, size, refused=(WHOLE_FORMAT,))
+    for start, what, advice in FOREIGN:
+        if head.lower().startswith(start.lower()):
+            raise Damaged(f"{what}. {advice}")
+    if head[0] == 0x80:
+        return _checkpoint(name, size, PICKLE, formats.read_plain(file, size))
+    raise Damaged(
+        f"begins with {head[:4].hex(' ')}, which no checkpoint format does. Look "
+        "where it came from"
+    )
+
+
+def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
+    with formats.open_zip(file, size) as archive:
+        names = archive.namelist()
+        if names and all(member.endswith(".npy") for member in names):
+            return Checkpoint(name, NPZ, size, refused=(WHOLE_FORMAT,))
+        root = formats.zip_root(archive)
+        if f"{root}/constants.pkl" in names:
+            return Checkpoint(name, SCRIPT, size, refused=(WHOLE_FORMAT,))
+        return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
+
+
+def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
+    if {"storages", "tensors", "pickle"} <= set(formats.tar_names(file)):
+        return Checkpoint(name, TAR, size, refused=(WHOLE_FORMAT,))
+    raise Damaged("is a tar archive, and no checkpoint. Unpack it with tar -xf")
+
+
+def _checkpoint(name: str, size: int, kind: str, found: Contents) -> Checkpoint:
+    storages = found.storages.values()
+    names, instructions = _refused(found)
+    refused = [WHOLE_FORMAT, *names] if kind == PICKLE else [*names, *instructions]
+    return Checkpoint(
+        name,
+        kind,
+        size,
+        tensors=tuple(Tensor(*tensor) for tensor in found.tensors),
+        storage_bytes=sum(storage.bytes for storage in storages),
+        used_bytes=sum(storage.used for storage in storages),
+        values=found.values,
+        devices=tuple(sorted({storage.device for storage in storages})),
+        hints=found.hints,
+        refused=tuple(refused),
+    )
+
+
+# What the safe loader's own machine knows; torch.save uses no other instruction.
+KNOWN = {
+    "PROTO", "STOP", "MARK", "GLOBAL", "NEWOBJ", "REDUCE", "BUILD", "APPEND", "APPENDS",
+    "SETITEM", "SETITEMS", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "NONE", "NEWTRUE",
+    "NEWFALSE", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET", "BININT",
+    "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "BINPERSID",
+    "BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "LONG1",
+}  # fmt: skip
+
+
+def _refused(found: Contents) -> tuple[list[str], list[str]]:
+    """Return the names that the safe loader does not allow, and its instructions."""
+    from torch import _weights_only_unpickler as loader
+
+    allowed = {*loader._get_allowed_globals(), *loader._get_user_allowed_globals()}
+    names = [name for name in found.names if name not in allowed]
+    return names, [f"instruction {i}" for i in sorted(found.instructions - KNOWN)]

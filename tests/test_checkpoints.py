@@ -1,0 +1,608 @@
+"""describe_checkpoint: right about real files, unharmed by any other."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import errno
+import io
+import json
+import os
+import pickle
+import signal
+import struct
+import sys
+import tarfile
+import tracemalloc
+import zipfile
+
+import fuzz_checkpoints as fuzz
+import numpy as np
+import pytest
+import torch
+from fuzz_checkpoints import numpy_file, saved, zipped
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
+from torch import nn
+
+from helpers import (
+    checkpoint_formats,
+    checkpoint_samples,
+    checkpoint_values,
+    pickle_steps,
+)
+from helpers.checkpoints import CheckpointError, describe_checkpoint
+
+OLD = {"_use_new_zipfile_serialization": False}
+STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.zeros(2)}
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Describe bytes as the file ``x``, in a folder that holds nothing else."""
+    monkeypatch.chdir(tmp_path)
+
+    def describe(data):
+        (tmp_path / "x").write_bytes(data)
+        return describe_checkpoint("x")
+
+    return describe
+
+
+def tensors(found):
+    return [(t.key, t.shape, t.dtype) for t in found.tensors]
+
+
+def safetensors_file(header, body=b"", length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+# --- right about real files ----------------------------------------------------------
+
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64]
+DTYPES += [torch.uint8, torch.bool, torch.complex64, torch.uint16, torch.float8_e4m3fn]
+KEYS = st.text("abcxyz.é", min_size=1, max_size=8)
+SHAPES = st.lists(st.integers(0, 3), max_size=3)
+
+
+@given(st.dictionaries(KEYS, st.tuples(SHAPES, st.sampled_from(DTYPES)), max_size=4))
+def test_keys_shapes_and_types_are_those_that_were_saved(contents):
+    state = {
+        k: torch.zeros(shape, dtype=dtype) for k, (shape, dtype) in contents.items()
+    }
+    expected = [(k, tuple(s), str(d)[6:]) for k, (s, d) in contents.items()]
+    total = sum(t.nbytes for t in state.values())
+    for data in (saved(state), saved(state, **OLD), save(state)):
+        found = described(data)
+        assert sorted(tensors(found)) == sorted(expected)
+        assert found.storage_bytes == found.used_bytes == total
+        assert found.file_bytes == len(data)
+        assert found.refused == ()
+        assert found.values == 0
+
+
+def described(data):
+    import tempfile
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return describe_checkpoint(file.name)
+
+
+@pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "legacy"])
+@pytest.mark.parametrize("name", checkpoint_samples.objects())
+def test_refused_is_what_torch_refuses(told, name, options):
+    value = {"value": checkpoint_samples.objects()[name]}
+    found = told(saved(value, **options))
+    names = torch.serialization.get_unsafe_globals_in_checkpoint(
+        io.BytesIO(saved(value))
+    )
+    assert set(found.refused) == set(names)
+    try:
+        torch.load("x")
+        assert found.refused == ()
+    except pickle.UnpicklingError:
+        assert found.refused != ()
+
+
+def test_names_that_the_reader_allows_are_not_refused(told):
+    data = saved({"value": collections.defaultdict(int)})
+    with torch.serialization.safe_globals([collections.defaultdict, int]):
+        assert told(data).refused == ()
+    assert told(data).refused == ("collections.defaultdict", "builtins.int")
+
+
+@pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "legacy"])
+def test_nested_checkpoint_has_dotted_keys(told, options):
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    found = told(saved({**state, "epoch": 3}, **options))
+    assert ("optimizer.state.0.exp_avg", (1, 2), "float32") in tensors(found)
+    assert len(found.tensors) == 2 + 2 * 3
+    assert found.hints.get("byteorder", "little") == "little"
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_kinds_of_tensors(told):
+    tagged = torch.zeros(2)
+    tagged.tag = 1
+    state = {
+        "parameter": nn.Parameter(torch.zeros(2)),
+        "meta": torch.zeros(3, 2, device="meta"),
+        "quantized": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.quint8),
+        "expanded": torch.zeros(1).expand(10**12),
+        "tagged": tagged,
+        "sparse": torch.eye(2).to_sparse(),
+    }
+    assert tensors(told(saved(state))) == [
+        ("parameter", (2,), "float32"),
+        ("meta", (3, 2), "float32"),
+        ("quantized", (2,), "quint8"),
+        ("expanded", (10**12,), "float32"),
+        ("tagged", (2,), "float32"),
+        ("sparse.1.0", (2, 2), "int64"),
+        ("sparse.1.1", (2,), "float32"),
+    ]
+
+
+def test_whole_model_shows_its_tensors_and_its_classes(told):
+    found = told(saved(nn.Sequential(nn.Linear(2, 1))))
+    assert [t.key for t in found.tensors] == [
+        "_modules.0._parameters.weight",
+        "_modules.0._parameters.bias",
+    ]
+    assert found.refused[0] == "torch.nn.modules.container.Sequential"
+
+
+def test_bytes_that_only_a_view_keeps_are_told(told):
+    x = torch.zeros(100, 100)
+    assert (told(saved(x[0])).storage_bytes, told(saved(x[0])).used_bytes) == (
+        40000,
+        400,
+    )
+    assert "the tensors use 400: clone views" in str(told(saved(x[0])))
+    tied = told(saved({"a": x, "b": x}))
+    assert (len(tied.tensors), tied.storage_bytes, tied.used_bytes) == (2, 40000, 40000)
+
+
+def test_text_is_as_the_book_shows_it(told):
+    assert str(told(saved({**STATE, "epoch": 3, "loss": np.float64(1)}))).split(
+        "\n"
+    ) == [
+        "x: 2,021 bytes",
+        "  PyTorch zip archive (torch.save since 1.6)",
+        "  version 3, byteorder little, .format_version 1, .storage_alignment 64",
+        "  tensors: 2, with 32 bytes; other values: 14",
+        "    weight  (2, 3)  float32",
+        "    bias    (2,)  float32",
+        "  torch.load refuses these",
+        "    numpy._core.multiarray.scalar",
+        "    numpy.dtype",
+    ]
+    many = str(told(saved([torch.zeros(1)] * 30)))
+    assert "    ... and 18 more" in many
+    assert "torch.load refuses no name in it" in many
+
+
+def legacy_tar():
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("sys_info", "pickle", "tensors", "storages"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "loader"),
+    [
+        (fuzz.real_files()["TorchScript"], "TorchScript archive", "torch.jit.load"),
+        (numpy_file(np.save, np.zeros(2)), "NumPy array", "numpy.load"),
+        (numpy_file(np.savez, a=np.zeros(2)), "NumPy archive", "numpy.load"),
+        (pickle.dumps({"a": 1}), "Python pickle", "pickle.load, which runs its code"),
+        (legacy_tar(), "PyTorch tar archive", "torch.load(path, weights_only"),
+        (save(STATE), "safetensors", "safetensors.torch.load_file"),
+    ],
+)
+def test_other_formats_are_named_with_their_loader(told, data, text, loader):
+    found = told(data)
+    assert text in found.format
+    assert f"load it with {loader}" in str(found)
+
+
+def test_instructions_that_the_safe_loader_does_not_know_are_told(told):
+    found = told(saved(STATE, pickle_protocol=4))
+    assert "instruction MEMOIZE" in found.refused
+    assert len(found.tensors) == 2
+
+
+# --- each kind of wrong file gets its sentence ---------------------------------------
+
+P = b"\x80\x02"
+UNIT = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
+def text_of(string):
+    return b"X" + struct.pack("<I", len(string)) + string
+
+
+def rebuilt(
+    count=b"K\x02", shape=b"K\x02\x85", stride=b"K\x01\x85", kind=b"FloatStorage"
+):
+    """A pickle of one tensor, with parts of it replaced."""
+    stored = b"(" + text_of(b"storage") + b"ctorch\n" + kind + b"\n" + text_of(b"0")
+    stored += text_of(b"cpu") + count + b"tQ"
+    call = b"ctorch._utils\n_rebuild_tensor_v2\n(" + stored + b"K\x00" + shape + stride
+    return P + call + b"\x89NtR."
+
+
+BIG = b"\x8a\x06" + (10**12).to_bytes(6, "little")
+LINE = b"\x80\x02c" + b"a" * 2000
+WRONG = [
+    (b"", "is empty: a save or a copy was stopped"),
+    (b"hello there", "begins with 68 65 6c 6c, which no checkpoint format does"),
+    (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "Git LFS pointer. Run git lfs pull",
+    ),
+    (b"<!DOCTYPE html>", "begins like a web page"),
+    (b"\x1f\x8b\x08\0", "is packed with gzip"),
+    (b"\x89HDF\r\n", "is an HDF5 file"),
+    (b"GGUF\3\0\0\0", "is a GGUF file"),
+    (saved(STATE)[:-1], "no zip directory at its end: it is truncated"),
+    (saved(STATE) + b"!", "no zip directory at its end"),
+    (b"PK\3\4" + saved(STATE), "bytes around its zip archive"),
+    (saved(STATE, **OLD)[:-1], "ends 1 bytes too early: it is truncated"),
+    (saved(STATE, **OLD)[:99], "ends in the middle of a pickle"),
+    (save(STATE)[:-1], "bytes of numbers, and its header names"),
+    (save(STATE)[:20], "says that its header has .* bytes, and 12 follow"),
+    (P + b"N", "ends in the middle of a pickle"),
+    (P + b"\xf0.", "holds byte 0xf0 where a pickle instruction should stand"),
+    (P + b"R.", "holds a pickle whose REDUCE has nothing to work on"),
+    (P + b".", "holds a pickle that ends without a value"),
+    (P + b"K\x01Na.", "adds to no container"),
+    (P + b"h\x07.", "whose BINGET has nothing to work on"),
+    (P + b"Ix\n.", "holds a number in a pickle that cannot be read"),
+    (P + b"I" + b"9" * 400 + b"\n.", "holds a number in a pickle that cannot be read"),
+    (LINE, "holds a line without an end in a pickle"),
+    (P + b"T\xff\xff\xff\xff.", "names a text of -1 bytes"),
+    (P + b"\x8d" + b"\xff" * 8 + b".", "more Python objects than are read here"),
+    (P + b"N" + b"\x85" * 300 + b".", "nests its values more than 200 deep"),
+    (zipped(P + b"N.")[:-4] + b"\1\0\0\0", "bytes around its zip archive"),
+    (zipped(rebuilt()), "has no member data/0 of 8 bytes"),
+    (zipped(rebuilt(), _0=b"1234"), "has no member data/0 of 8 bytes"),
+    (
+        zipped(rebuilt(shape=BIG + b"\x85"), _0=b"12345678"),
+        "needs 1,000,000,000,000 el",
+    ),
+    (zipped(rebuilt(count=BIG), _0=b"12345678"), "data/0 of 4,000,000,000,000 bytes"),
+    (zipped(rebuilt(stride=b")")), "strides that do not fit its shape"),
+    (zipped(rebuilt(shape=b"K\x02")), "a shape that is not one"),
+    (zipped(rebuilt(shape=b"J\xff\xff\xff\xff\x85")), "a shape that is not one"),
+    (
+        zipped(rebuilt(shape=b"]" + b"(" + b"K\x01" * 65 + b"e")),
+        "a shape that is not one",
+    ),
+    (
+        zipped(rebuilt(kind=b"OddStorage")),
+        "type of numbers that this PyTorch does not know",
+    ),
+    (
+        zipped(rebuilt().replace(b"storage", b"strange")),
+        "in a way that is not PyTorch's",
+    ),
+    (zipped(P + b"ctorch._utils\n_rebuild_tensor_v2\nN\x85R."), "with too few parts"),
+    (
+        zipped(P + b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))tR."),
+        "holds a tensor without a storage",
+    ),
+    (zipped(P + b"N.", method=zipfile.ZIP_BZIP2), "packed as PyTorch never does"),
+    (zipped(P + b"N.", root="a/b"), "a zip archive with 0 data.pkl"),
+    (b"PK\5\6" + b"\0" * 18, "is an empty zip archive"),
+    (
+        legacy_tar().replace(b"storages", b"sturages"),
+        "is a tar archive, and no checkpoint",
+    ),
+    (safetensors_file(b'{"a": [', b""), "is damaged: JSONDecodeError"),
+    (safetensors_file(b'{"a":' + b"[" * 10**5), "is damaged: RecursionError"),
+    (safetensors_file(b'{"a":{},"a":{}}'), "names a tensor twice"),
+    (safetensors_file(b'{"\xff":1}'), "is damaged: UnicodeDecodeError"),
+    (safetensors_file({"a": 3}, b"1234"), "a shape that is not one"),
+    (safetensors_file({"a": UNIT | {"dtype": "X9"}}, b"1234"), "not safetensors'"),
+    (safetensors_file({"a": UNIT | {"shape": [2]}}, b"1234"), "fewer or more bytes"),
+    (safetensors_file({"a": UNIT, "b": UNIT}, b"1234"), "a gap or an overlap"),
+    (safetensors_file({"a": UNIT}, b"1234567"), "holds 7 bytes of numbers, .* names 4"),
+    (
+        safetensors_file(b"{" + b" " * 2**22, b""),
+        "has a header of 4,194,305 bytes, more than are read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), WRONG, ids=[m[:40] for _, m in WRONG])
+def test_wrong_file_gets_a_sentence(told, data, message):
+    with pytest.raises(
+        CheckpointError, match=f"^describe_checkpoint: x .*{message}"
+    ) as e:
+        told(data)
+    assert "\n" not in str(e.value)
+    assert str(e.value).endswith(".")
+    assert e.value.__suppress_context__
+
+
+def patched(data, old, new):
+    assert data.count(old) >= 1
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: patched(d, b"data.pkl", b"data.pk1"), "with 0 data.pkl"),
+        (lambda d: patched(d, b"_rebuild", b"_rebuilt"), "is damaged: Bad CRC-32"),
+        (lambda d: patched(d, b"PK\1\2", b"PK\1\3"), "is damaged: Bad magic number"),
+        (lambda d: patched(d, b"data/1", b"data/0"), "two members of one name"),
+    ],
+)
+def test_damaged_zip_gets_a_sentence(told, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        told(change(saved(STATE)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: patched(d, b"M\xe9\x03", b"M\xe8\x03"), "protocol other than 1001"),
+        (lambda d: d[:-16] + b"\x09" + d[-15:], "fit none of its tensors"),
+    ],
+)
+def test_damaged_legacy_file_gets_a_sentence(told, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        told(change(saved({"bias": torch.zeros(2)}, **OLD)))
+
+
+def test_storage_with_two_types_is_damaged(told):
+    pair = rebuilt()[2:-1] + rebuilt(kind=b"LongStorage", count=b"K\x01")[2:-1]
+    with pytest.raises(CheckpointError, match="gives storage 0 two lengths or types"):
+        told(zipped(P + pair + b"\x86.", _0=b"12345678"))
+
+
+@pytest.mark.parametrize("data", [saved(STATE), saved(STATE, **OLD), save(STATE)])
+def test_file_cut_anywhere_is_told_from_a_whole_one(told, data):
+    assert len(told(data).tensors) == 2
+    for length in reversed(range(len(data))):
+        os.truncate("x", length)
+        with pytest.raises(CheckpointError):
+            describe_checkpoint("x")
+
+
+def test_paths_that_are_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    os.mkdir("folder")
+    for path, message in {
+        "pipe": "pipe is a pipe, not a file",
+        "loop": "loop cannot be read: Too many levels of symbolic links",
+        "folder": "folder is a folder",
+        "/dev/zero": "is a device",
+        "nothing": "nothing cannot be read: No such file",
+        "a\0b": "a\N{REPLACEMENT CHARACTER}b cannot be read: embedded null",
+    }.items():
+        with pytest.raises(CheckpointError, match=message):
+            describe_checkpoint(path)
+
+
+def test_file_without_rights_or_turned_into_a_pipe(told, monkeypatch):
+    real_open = os.open
+    told(saved(STATE))
+
+    def denied(path, *rest):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    def swapped(path, flags):
+        os.mkfifo("pipe")
+        return real_open("pipe", flags)
+
+    for instead, message in (
+        (denied, "Permission denied"),
+        (swapped, "no longer a file"),
+    ):
+        monkeypatch.setattr(os, "open", instead)
+        with pytest.raises(CheckpointError, match=message):
+            describe_checkpoint("x")
+
+
+@pytest.mark.parametrize("path", [3, None, io.BytesIO(), b"x"])
+def test_path_of_the_wrong_type_is_named(path):
+    with pytest.raises(TypeError, match="path must be a str or a Path, got"):
+        describe_checkpoint(path)
+
+
+# --- hostile files -------------------------------------------------------------------
+
+
+class Stranger:
+    def __reduce__(self):
+        return os.mkdir, ("made_by_the_file",)
+
+
+HOSTILE = {
+    "zip": saved({"a": Stranger()}),
+    "legacy": saved({"a": Stranger()}, **OLD),
+    "pickle": pickle.dumps(Stranger()),
+    "by INST": P
+    + b"(X\x05\0\0\0folder"[:0]
+    + b"("
+    + text_of(b"made")
+    + b"iposix\nmkdir\n.",
+    "by OBJ": P + b"(cposix\nmkdir\n" + text_of(b"made") + b"o.",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pickle_is_named_and_not_run(told, tmp_path, name):
+    assert "posix.mkdir" in told(HOSTILE[name]).refused
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_text_of_a_hostile_file_commands_no_terminal(told):
+    found = told(saved({"\x1b[2Jkey\u202e": torch.zeros(1)}))
+    assert all(c.isprintable() or c == "\n" for c in str(found))
+    assert "\N{REPLACEMENT CHARACTER}[2Jkey" in str(found)
+
+
+LAUGHS = (
+    P + b"Nq\0" + b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(100)) + b"."
+)
+BOMBS = {
+    "marks": P + b"(" * 10**6 + b".",
+    "dicts": P + b"}" * 10**6 + b".",
+    "texts": P + text_of(b"a" * 900) * 10**4 + b".",
+    "one text": P + text_of(b"a" * 10**7) + b".",
+    "long number": P + b"\x8b" + struct.pack("<i", 10**7) + b"\x7f" * 10**7 + b".",
+    "after the end": P + b"N." + bytes(2 * 10**7),
+    "names": P + b"ca\nb\n0" * 20_000 + b".",
+    "laughs": LAUGHS,
+}
+
+LIGHT = ("one text", "long number", "laughs")  # skipped, or small once it is shared
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_memory_stays_small_whatever_the_file_unpacks_to(told, monkeypatch, name):
+    monkeypatch.setattr(pickle_steps, "STEPS", 20_000)
+    monkeypatch.setattr(pickle_steps, "TEXTS", 2**20)
+    monkeypatch.setattr(pickle_steps, "BYTES", 12 * 10**6)
+    data = zipped(BOMBS[name], method=zipfile.ZIP_DEFLATED)
+    assert len(data) < len(BOMBS[name]) / 100 or name == "laughs"
+    with no_hang(), memory_below(12 * 2**20):
+        try:
+            text = str(told(data))
+        except CheckpointError as error:
+            text = str(error)
+    assert len(text) < 2000
+    assert "more Python objects than are read here" in text or name in LIGHT
+
+
+def test_limits_as_they_are_hold_for_a_large_model(told):
+    state = {f"layers.{i}.weight": torch.zeros(1) for i in range(3000)}
+    assert len(told(saved(state)).tensors) == 3000
+
+
+def test_too_many_members_or_tensors_are_refused(told, monkeypatch):
+    monkeypatch.setattr(checkpoint_formats, "DIRECTORY_BYTES", 500)
+    with pytest.raises(CheckpointError, match="zip directory of .* too many members"):
+        told(saved(STATE))
+    monkeypatch.setattr(checkpoint_values, "TENSORS", 1)
+    with pytest.raises(CheckpointError, match="more tensors than are listed here, 1"):
+        told(save(STATE))
+
+
+# --- fuzzing: FUZZ_CASES=100000 pytest tests/test_checkpoints.py -k damaged -----------
+
+WATCHED = (
+    "pickle.find_class",
+    "exec",
+    "compile",
+    "import",
+    "os.",
+    "subprocess",
+    "socket",
+)
+ALLOWED = ("os.listdir", "os.scandir")
+SEEN: list | None = None
+
+
+def audit(event, arguments):
+    if SEEN is not None and event.startswith(WATCHED) and event not in ALLOWED:
+        SEEN.append((event, str(arguments)[:80]))
+    if (
+        SEEN is not None
+        and event == "open"
+        and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+    ):
+        SEEN.append((event, str(arguments)[:80]))
+
+
+@pytest.fixture(scope="module")
+def watched():
+    """Make Python report what a description does: imports, calls, files written."""
+    sys.addaudithook(audit)  # it stays for the process, and does nothing unless SEEN
+
+
+def too_slow(*_):
+    raise TimeoutError("a description hangs")
+
+
+@contextlib.contextmanager
+def no_hang():
+    """Stop what would never end; what is here takes milliseconds."""
+    if not hasattr(signal, "SIGALRM"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, too_slow)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class memory_below:
+    """Fail if Python's memory grows by more than a limit inside."""
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def __enter__(self):
+        tracemalloc.start()
+
+    def __exit__(self, *error):
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert error[0] or peak < self.limit
+
+
+def test_damaged_files_are_described_or_refused_and_do_nothing(told, watched, tmp_path):
+    global SEEN
+    torch.manual_seed(0)
+    files, seed = fuzz.real_files(), int(os.environ.get("FUZZ_SEED", 0))
+    outcomes = collections.Counter()
+    for data in files.values():  # what Python loads late is loaded now
+        (tmp_path / "x").write_bytes(data)
+        outcomes["whole"] += bool(quietly(lambda: describe_checkpoint("x")))
+    with memory_below(32 * 2**20):
+        for number in range(int(os.environ.get("FUZZ_CASES", 2000))):
+            name, data = fuzz.case(number, seed, files)
+            (tmp_path / "x").write_bytes(data)
+            SEEN = []
+            try:
+                with no_hang():
+                    outcomes[bool(quietly(lambda: describe_checkpoint("x")))] += 1
+                assert SEEN == []
+            except BaseException:
+                print(f"FUZZ_SEED={seed}, case {number}, {name}: {data.hex()}")
+                raise
+            finally:
+                SEEN = None
+    assert (
+        outcomes["whole"] == len(files) - 1
+    )  # protocol 0 has no first bytes of its own
+    assert min(outcomes[True], outcomes[False]) > 100  # it is not all the same
+
+
+def quietly(describe):
+    """Return the text, or nothing for a file that is refused."""
+    try:
+        return str(describe())
+    except CheckpointError:
+        return ""
