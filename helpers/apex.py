@@ -24,16 +24,16 @@ KINDS = {
         "Port the loop to PyTorch. Do not `pip install apex`: that is another package.",
     ),
     "unrelated": (
-        "the apex installed here is not NVIDIA's.",
-        "Run `pip uninstall apex`, then port the loop to PyTorch.",
+        "the apex found here is not NVIDIA's.",
+        "{remove}, then port the loop to PyTorch.",
     ),
     "folder": (
         "a folder named apex is found, without a package in it: a clone, perhaps.",
-        "Start Python elsewhere, or move the folder: an import finds it by its name.",
+        "Port the loop to PyTorch. To move the folder is not enough: no apex is installed.",
     ),
     "broken": (
-        "it is installed, and fails when it is imported.",
-        "Run `pip uninstall apex`. It was built against another PyTorch, or built badly.",
+        "it is there, and it or one of its extensions fails when it is imported.",
+        "{remove}, then port the loop to PyTorch.",
     ),
     "without amp": (
         "NVIDIA's, without amp, DDP and RNN, which were removed in 2025.",
@@ -44,6 +44,9 @@ KINDS = {
         "The old loop may run. Port it before you next update PyTorch or apex.",
     ),
 }
+
+# What apex's own import catches or puts off: whether these can be loaded.
+EXTENSIONS = ("amp_C", "fused_layer_norm_cuda")
 
 CUDA = {
     "no CUDA": "this PyTorch is built without CUDA, so the extensions cannot be built.",
@@ -61,8 +64,14 @@ CUDA = {
 
 
 def import_error() -> str | None:
-    """Import apex in another process, which may crash; return how it failed, or None."""
-    command = [sys.executable, "-c", "import torch, apex"]
+    """Import apex, and extensions that are there, elsewhere; return a failure or None."""
+    program = (
+        "import importlib, importlib.util, torch, apex\n"
+        f"for name in {EXTENSIONS}:\n"
+        "    if importlib.util.find_spec(name):\n"
+        "        importlib.import_module(name)"
+    )
+    command = [sys.executable, "-c", program]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except subprocess.TimeoutExpired:
@@ -102,6 +111,9 @@ class Probes:
         import_error: imports apex elsewhere, returns how that failed, or None.
         nvcc: returns the CUDA compiler's version, or None.
         torch_cuda: returns the CUDA version of PyTorch, or None.
+
+    Raises:
+        TypeError: for a probe that is not a function.
     """
 
     find_spec: Callable[[str], ModuleSpec | None] = importlib.util.find_spec
@@ -109,6 +121,14 @@ class Probes:
     import_error: Callable[[], str | None] = import_error
     nvcc: Callable[[], str | None] = nvcc_version
     torch_cuda: Callable[[], str | None] = torch_cuda
+
+    def __post_init__(self) -> None:
+        for name, probe in vars(self).items():
+            if not callable(probe):
+                raise TypeError(
+                    f"Probes: {name} must be a function, got {probe!r}. "
+                    f"Write {name}=lambda: {probe!r}."
+                )
 
 
 @dataclass(frozen=True)
@@ -166,45 +186,50 @@ def apex_status(probes: Probes | None = None) -> ApexStatus:
             f"apex_status: probes must be Probes, got {type(probes).__name__}. "
             "Leave it out to ask this machine."
         )
-    kind, extensions, error = _package(probes)
+    kind, extensions, error, place = _package(probes)
     version = None if kind == "absent" else _version(probes)
-    nvcc, cuda_of_torch = probes.nvcc(), probes.torch_cuda()
-    cuda = _cuda(nvcc, cuda_of_torch)
-    found, advice = KINDS[kind]
+    nvcc, of_torch = probes.nvcc(), probes.torch_cuda()
+    cuda = _cuda(nvcc, of_torch)
+    found, to_do = KINDS[kind]
+    # pip knows only what it installed.
+    rename = version is None and place is not None
+    remove = f"Rename {place}" if rename else "Run `pip uninstall apex`"
     details = [f"apex{f' {version}' if version else ''}: {found}"]
     if error:
         details.append(f"Error: {error}")
+        if "undefined symbol" in error:
+            details.append("An undefined symbol: it was built against another PyTorch.")
     if kind.endswith("amp"):
         details.append(f"Extensions: {'compiled' if extensions else 'none'}.")
-    told = "CUDA: " + CUDA[cuda].format(nvcc=nvcc, torch=cuda_of_torch)
-    details += told.split("\n")
+    details += f"CUDA: {CUDA[cuda]}".format(nvcc=nvcc, torch=of_torch).split("\n")
+    advice = to_do.format(remove=remove)
     return ApexStatus(kind, version, extensions, cuda, advice, tuple(details))
 
 
-def _package(probes: Probes) -> tuple[str, bool, str | None]:
-    """Return the kind of apex, whether its extensions are compiled, and an error."""
+def _package(probes: Probes) -> tuple[str, bool, str | None, str | None]:
+    """Return the kind of apex, whether it has extensions, an error, and its place."""
     try:
         spec = probes.find_spec("apex")
         if spec is None:
-            return "absent", False, None
+            return "absent", False, None, None
         compiled = probes.find_spec("amp_C") is not None
     except (ImportError, ValueError, AttributeError) as error:
-        return "broken", False, f"{type(error).__name__}: {error}"
+        return "broken", False, f"{type(error).__name__}: {error}", None
     folders = [Path(place) for place in spec.submodule_search_locations or ()]
     if folders and spec.origin in (None, "namespace"):
-        return "folder", False, None
+        return "folder", False, None, None
+    place = str(folders[0]) if folders else spec.origin
     has = {path.stem for folder in folders for path in folder.glob("*")}
     if not has.intersection(OURS):
-        return "unrelated", False, None
+        return "unrelated", False, None, place
     compiled |= any(
         path.suffix in (".so", ".pyd")
         for folder in folders
         for path in folder.rglob("*amp_C*")
     )
     error = probes.import_error()
-    if error:
-        return "broken", compiled, error
-    return "with amp" if "amp" in has else "without amp", compiled, None
+    kind = "broken" if error else "with amp" if "amp" in has else "without amp"
+    return kind, compiled, error, place
 
 
 def _version(probes: Probes) -> str | None:

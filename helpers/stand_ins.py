@@ -20,16 +20,19 @@ def stand_in(name: str, **attributes: object) -> Iterator[ModuleType]:
         name: the module's name, without dots.
         **attributes: what the module has; anything else cannot be imported from it.
 
+    Its ``__file__`` is the path that an installed package shows, shortened.
+
     Example:
         >>> with stand_in("apex", optimizers=None):
         ...     from apex import amp
         Traceback (most recent call last):
         ...
-        ImportError: cannot import name 'amp' from 'apex' (unknown location)
+        ImportError: cannot import name 'amp' from 'apex' (site-packages/apex/__init__.py)
     """
     _require_name("stand_in", name)
     with _modules_given_back(name):
         module = ModuleType(name)
+        module.__file__ = f"site-packages/{name}/__init__.py"
         vars(module).update(attributes)
         sys.modules[name] = module
         yield module

@@ -1,12 +1,15 @@
 """The chapter on apex: stand-ins, what apex_status says, the migrated loop, checks, widget."""
 
 import ast
+import dataclasses
+import functools
 import importlib.metadata
 import importlib.util
 import os
 import re
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import torch
@@ -60,6 +63,7 @@ def test_stand_in_has_what_it_is_given_and_no_more():
         module = importlib.import_module("apex")
         assert module.optimizers == 3
         assert not hasattr(module, "amp")
+        assert module.__file__ == "site-packages/apex/__init__.py"
 
 
 def test_absent_package_is_not_found_with_its_parts():
@@ -99,11 +103,11 @@ NVIDIA = ["apex/__init__.py", "apex/optimizers/__init__.py"]
 OLD = [*NVIDIA, "apex/amp/__init__.py"]
 
 
-def machine(**change):
+def machine(version="0.1", **change):
     """Probes of a machine on which all is well, but for a change."""
     good = {"nvcc": "12.8", "torch_cuda": "12.8", "import_error": None}
     answers = {name: (lambda a=answer: a) for name, answer in (good | change).items()}
-    return Probes(**answers)
+    return Probes(version=lambda name: version, **answers)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +120,7 @@ def machine(**change):
         (NVIDIA, {}, "without amp"),
         (OLD, {}, "with amp"),
         (["apex/__init__.py", "apex/amp.py", "apex/normalization.py"], {}, "with amp"),
-        (OLD, {"import_error": "ImportError: undefined symbol: x"}, "broken"),
+        (OLD, {"import_error": "ImportError: no"}, "broken"),
         (["apex/__init__.py"], {"import_error": "is not asked"}, "unrelated"),
     ],
 )
@@ -124,12 +128,35 @@ def test_kind_of_apex_is_told_by_its_files(files, change, kind):
     with stand_ins.only_on_path(files):
         status = apex_status(machine(**change))
     assert status.kind == kind
-    assert (status.details[0], status.advice) == (
-        f"apex: {KINDS[kind][0]}",
-        KINDS[kind][1],
-    )
-    if kind == "broken":
-        assert "Error: ImportError: undefined symbol: x" in str(status)
+    assert status.details[0] == f"apex{' 0.1' if files else ''}: {KINDS[kind][0]}"
+    assert status.advice == KINDS[kind][1].format(remove="Run `pip uninstall apex`")
+    assert "{" not in status.advice
+
+
+@pytest.mark.parametrize(
+    ("files", "error"), [(["apex.py"], None), (OLD, "ImportError: no")]
+)
+def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
+    def not_installed(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    probes = machine(import_error=error)
+    probes = dataclasses.replace(probes, version=not_installed)
+    with stand_ins.only_on_path(files) as folder:
+        status = apex_status(probes)
+        place = folder / ("apex.py" if error is None else "apex")
+    assert status.advice == f"Rename {place}, then port the loop to PyTorch."
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [("ImportError: a.so: undefined symbol: x", True), ("ImportError: no", False)],
+)
+def test_other_pytorch_is_blamed_for_an_undefined_symbol_only(error, blamed):
+    with stand_ins.only_on_path(OLD):
+        status = apex_status(machine(import_error=error))
+    assert f"Error: {error}" in status.details
+    assert ("built against another PyTorch" in str(status)) is blamed
 
 
 @pytest.mark.parametrize(
@@ -192,6 +219,15 @@ def test_version_is_told_if_there_is_one(version, told):
 def test_wrong_probes_are_named():
     with pytest.raises(TypeError, match="apex_status: probes must be Probes, got dict"):
         apex_status({})
+
+
+@pytest.mark.parametrize("name", ["find_spec", "version", "nvcc", "torch_cuda"])
+def test_probe_that_is_no_function_is_named(name):
+    message = (
+        f"Probes: {name} must be a function, got '12.4'. Write {name}=lambda: '12.4'"
+    )
+    with pytest.raises(TypeError, match=message):
+        Probes(**{name: "12.4"})
 
 
 # --- apex_status: the compiler -------------------------------------------------------
@@ -282,6 +318,28 @@ def test_import_in_another_process_tells_how_it_failed(monkeypatch, code, stderr
         return subprocess.CompletedProcess(command, code, "", stderr)
 
     monkeypatch.setattr(apex.subprocess, "run", run)
+    assert apex.import_error() == told
+
+
+@pytest.mark.parametrize(
+    ("extension", "told"),
+    [
+        ("", None),
+        ("amp_C", "ImportError: undefined symbol: x"),
+        ("fused_layer_norm_cuda", "ImportError: undefined symbol: x"),
+    ],
+)
+def test_extension_that_does_not_load_is_seen_though_apex_hides_it(
+    tmp_path, monkeypatch, extension, told
+):
+    (tmp_path / "torch.py").touch()  # the real one takes a second
+    hides = "try:\n    import amp_C\nexcept ImportError:\n    pass\n"
+    (tmp_path / "apex.py").write_text(hides)
+    if extension:
+        (tmp_path / f"{extension}.py").write_text(
+            "raise ImportError('undefined symbol: x')"
+        )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert apex.import_error() == told
 
 
@@ -376,6 +434,27 @@ def updating_twice(model, batches):
     return scaler
 
 
+def never_clearing(model, batches):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu")
+    for i, (x, y) in enumerate(batches):
+        with torch.amp.autocast("cpu", dtype=torch.float16):
+            loss = F.cross_entropy(model(x), y) / 2
+        scaler.scale(loss).backward()
+        if i % 2 == 1:
+            scaler.unscale_(optimizer)
+            clip_grad_norm_(model.parameters(), 0.5)
+            scaler.step(optimizer)
+            scaler.update()
+    return scaler
+
+
+def fused_sgd(model, batches):
+    made = functools.partial(torch.optim.SGD, fused=True)
+    with mock.patch("torch.optim.SGD", made):
+        return _by_the_book(model, batches)
+
+
 def forgetting_update(model, batches):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scaler = torch.amp.GradScaler("cpu")
@@ -390,6 +469,11 @@ def forgetting_update(model, batches):
     [
         (halved, "the weights must stay in float32"),
         (stepping_by_hand, "the weights are nan. One step overflows"),
+        (
+            never_clearing,
+            "the model has not changed.* or are the gradients never cleared",
+        ),
+        (fused_sgd, "leave fused=True away: where the first step is left out"),
         (updating_twice, "the weights are right, but the scale ends at 7"),
         (
             forgetting_update,
@@ -414,7 +498,8 @@ RIGHT = {"session": "C", "symbol": "D", "nvcc": "B", "fused": "A", "state": "E"}
     [
         (..., "○ Not yet: put a letter"),
         (RIGHT | {"nvcc": ...}, "○ Not yet: put a letter"),
-        (RIGHT, "✓ Correct: none of the five"),
+        (RIGHT, "✓ Correct: PyTorch's own parts"),
+        (RIGHT | {"fused": "d"}, "✓ Correct: PyTorch's own parts"),
         ({name: letter.lower() for name, letter in RIGHT.items()}, "✓ Correct"),
         (
             {"session": "C"},
@@ -486,8 +571,8 @@ HOST = """async ([text, css, state]) => {
 }"""
 
 
-@pytest.fixture
-def page(chromium):
+@pytest.fixture(scope="module")
+def opened(chromium):
     opened = chromium.new_page(viewport={"width": 320, "height": 900})
     widget = ApexMigration()
     opened.set_content("<!doctype html><html lang='en'><body></body></html>")
@@ -496,6 +581,13 @@ def page(chromium):
     )
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def page(opened):
+    """The widget as it begins, in one page for all tests."""
+    opened.get_by_role("button", name="Start again").click()
+    return opened
 
 
 def said(page):
@@ -550,16 +642,12 @@ def test_loop_is_walked_by_keyboard(page):
     assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
 
 
-def test_whole_loop_is_the_one_that_is_tested(page):
+def test_whole_loop_is_the_one_that_is_tested_and_fits_a_narrow_phone(page):
     page.get_by_text("The whole loop for PyTorch").click()
     shown = page.locator("details code")
     assert shown.text_content() == migration.new_loop()
     spaces = "(node) => getComputedStyle(node).whiteSpace"
     assert shown.evaluate(spaces) == "pre-wrap"
-
-
-def test_nothing_is_wider_than_a_narrow_phone(page):
-    page.get_by_text("The whole loop for PyTorch").click()
     page.locator(".apex-line").last.click()
     wide = (
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
