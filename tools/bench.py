@@ -71,6 +71,8 @@ def load(chromium: Browser, address: str) -> tuple[float, float]:
 
 
 def main() -> None:
+    # As in `make run` and `make test`.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
