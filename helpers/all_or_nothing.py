@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 from torch.nn.parameter import is_lazy
 
-CONTAINERS = (dict, OrderedDict, list, set)
+CONTAINERS = (OrderedDict, dict, list, set, deque)  # the first that fits tells how
 
 
 @contextlib.contextmanager
@@ -18,15 +18,19 @@ def all_or_nothing(model: nn.Module) -> Iterator[None]:
     """Undo what happened to a model if the ``with`` block ends in an exception.
 
     Put back are the contents, shape, dtype and gradient of parameters and buffers, and
-    each submodule's attributes, with the dicts, lists, sets and tensors that they hold,
-    at any depth. What custom code does to other objects cannot be undone. Costs a copy
-    of the parameters and buffers while the block runs.
+    each submodule's attributes, with the dicts, lists, sets, deques and tensors that
+    they hold, at any depth. Other objects stay as custom code left them: NumPy arrays,
+    the attributes of objects that are no modules, what a scripted model holds besides
+    its parameters and buffers. Costs a copy of the memory behind the model's tensors
+    while the block runs.
 
     Args:
         model: any ``nn.Module``.
 
     Raises:
         TypeError: if ``model`` is not an ``nn.Module``.
+        RuntimeError: if the block failed and a part could not be put back; all others
+            have been.
 
     Example:
         >>> model = nn.Linear(2, 2)
@@ -45,20 +49,37 @@ def all_or_nothing(model: nn.Module) -> Iterator[None]:
     saved = _Saved(model)
     try:
         yield
-    except BaseException:  # an interrupt from the keyboard must not leave a half
-        saved.put_back()
+    except BaseException as error:  # an interrupt must not leave a half, either
+        failures = saved.put_back()
+        if failures:
+            raise RuntimeError(
+                f"all_or_nothing: {len(failures)} parts of the model could not be put "
+                f"back (first: {failures[0]}). Make the model anew."
+            ) from error
         raise
 
 
 class _Saved:
-    """Every container and tensor that a model's attributes hold, with its contents."""
+    """What is to be done to put every container, tensor and storage of a model back."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._containers: list[tuple] = []
-        self._tensors: list[tuple] = []
+        self._undo: list[tuple[Callable, tuple]] = []
         self._seen: set[int] = set()
+        self._stored: set[tuple] = set()
         for module in list(model.modules()):
             self._keep(vars(module))
+        for tensor in [*model.parameters(), *model.buffers()]:
+            self._keep(tensor)  # those of a scripted model are in no attribute
+
+    def put_back(self) -> list[str]:
+        """Undo everything, whatever fails, and return what has failed."""
+        failures = []
+        for undo, arguments in self._undo:
+            try:
+                undo(*arguments)
+            except Exception as error:
+                failures.append(f"{type(error).__name__}: {error}")
+        return failures
 
     def _keep(self, value: object) -> None:
         if id(value) in self._seen:
@@ -66,57 +87,88 @@ class _Saved:
         if isinstance(value, Tensor):
             self._seen.add(id(value))
             self._keep_tensor(value)
-        elif type(value) in CONTAINERS or type(value) is tuple:
+        elif isinstance(value, (*CONTAINERS, tuple)):
             self._seen.add(id(value))
-            # The copy also keeps all that is inside alive, so that no id is used again.
-            self._containers.append((value, type(value)(value)))
-            for inner in value.values() if isinstance(value, dict) else value:
-                self._keep(inner)
+            # The pieces also keep all that is inside alive, so no id is used again.
+            pieces = _pieces(value)
+            self._undo.append((_refill, (value, pieces)))
+            for piece in pieces:
+                self._keep(piece)
 
     def _keep_tensor(self, tensor: Tensor) -> None:
-        same = tensor.data  # another name for the same storage
-        contents = None if is_lazy(tensor) or tensor.is_meta else same.clone()
         grad = tensor.grad if tensor.is_leaf else None
+        self._keep(grad)  # first, since a gradient must fit when it is put back
+        same = tensor.data  # another name for the same storage
         state = type(tensor), tensor.requires_grad, grad
-        self._tensors.append((tensor, same, contents, state))
-        if grad is not None:
-            self._keep(grad)
-
-    def put_back(self) -> None:
-        for container, held in self._containers:
-            if isinstance(container, tuple):
-                continue  # it cannot have changed; what it holds can
-            container.clear()
-            container.extend(held) if type(held) is list else container.update(held)
-        for tensor, same, contents, (kind, requires_grad, grad) in self._tensors:
-            if type(tensor) is not kind:  # a lazy parameter that has got its shape
-                tensor.__class__ = kind
-            if not _is_view_of(tensor, same):
-                tensor.data = same
-            if contents is not None and _differ(same, contents):
-                with torch.inference_mode():  # tensors made in that mode, too
-                    same.copy_(contents)
-            if tensor.requires_grad != requires_grad:
-                tensor.requires_grad_(requires_grad)
-            if tensor.is_leaf and tensor.grad is not grad:
-                tensor.grad = grad
+        self._undo.append((_reattach, (tensor, same, *state)))
+        if is_lazy(tensor) or tensor.is_meta:
+            return
+        where = _memory(same)
+        if isinstance(where, UntypedStorage):  # which several tensors may share
+            address = str(where.device), where.data_ptr(), where.nbytes()
+            if address in self._stored:
+                return
+            self._stored.add(address)
+        self._undo.append((_rewrite, (where, where.clone())))
 
 
-def _differ(now: Tensor, before: Tensor) -> bool:
-    """Whether contents have to be written back: compared byte by byte, -0.0 and nan too."""
-    if now.layout != torch.strided or now.is_quantized:
-        return True
-    now, before = (t.contiguous().reshape(-1).view(torch.uint8) for t in (now, before))
-    return not torch.equal(now, before)
+def _pieces(container) -> list:
+    """Return the elements of a container; of a dict the keys, then the values."""
+    if isinstance(container, dict):
+        return [*container.keys(), *container.values()]
+    return list(container)
 
 
-def _is_view_of(tensor: Tensor, same: Tensor) -> bool:
-    """Whether a tensor still has its old storage, shape and type."""
-    return (
-        not is_lazy(tensor)
-        and tensor.dtype == same.dtype
-        and tensor.device == same.device
-        and tensor.layout == same.layout == torch.strided
-        and (tensor.shape, tensor.stride()) == (same.shape, same.stride())
-        and tensor.data_ptr() == same.data_ptr()
-    )
+def _refill(container, pieces: list) -> None:
+    """Give a container its elements back, unless it has them still."""
+    now = _pieces(container)
+    if len(now) == len(pieces) and all(
+        a is b for a, b in zip(now, pieces, strict=True)
+    ):
+        return
+    kind = next(kind for kind in CONTAINERS if isinstance(container, kind))
+    kind.clear(container)  # and not what a subclass may have made of it
+    if isinstance(container, dict):
+        half = len(pieces) // 2
+        kind.update(container, zip(pieces[:half], pieces[half:], strict=True))
+    elif kind is set:
+        kind.update(container, pieces)
+    else:
+        kind.extend(container, pieces)
+
+
+def _reattach(tensor: Tensor, same: Tensor, kind, requires_grad: bool, grad) -> None:
+    """Give a tensor its storage, shape, type and gradient back."""
+    if type(tensor) is not kind:  # a lazy parameter that has got its shape
+        tensor.__class__ = kind
+    tensor.data = same
+    if tensor.requires_grad != requires_grad:
+        tensor.requires_grad_(requires_grad)
+    if tensor.is_leaf and tensor.grad is not grad:
+        tensor.grad = grad
+
+
+def _memory(tensor: Tensor) -> UntypedStorage | Tensor:
+    """Return the bytes behind a tensor; the tensor itself if others hold them for it."""
+    try:
+        storage = tensor.untyped_storage()
+        storage.data_ptr()  # raises an error if it is a stand-in
+    except (NotImplementedError, RuntimeError):  # sparse, or a wrapper of other tensors
+        return tensor
+    return storage
+
+
+def _rewrite(where: UntypedStorage | Tensor, contents) -> None:
+    """Write old contents back, unless they are there still, byte by byte."""
+    if isinstance(where, UntypedStorage):
+        if where.nbytes() != contents.nbytes():
+            where.resize_(contents.nbytes())
+        where, contents = (_as_bytes(storage) for storage in (where, contents))
+        if torch.equal(where, contents):
+            return
+    with torch.inference_mode():  # tensors made in that mode, too
+        where.copy_(contents)
+
+
+def _as_bytes(storage: UntypedStorage) -> Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)

@@ -143,26 +143,66 @@ def judge(key: str, target: object, value: object) -> tuple[str, str]:
         return "loaded", "extra state"
     if not isinstance(value, Tensor):
         return "unusable", f"{type(value).__name__}, not a tensor"
+    if not isinstance(target, Tensor):
+        return "unusable", f"{type(target).__name__} in the model, not a tensor"
     if is_lazy(value) or value.is_meta:
         return "unusable", "the state dict's tensor has no numbers in it"
     if target.is_meta:
         return "unusable", "the model is on the meta device; see nn.Module.to_empty"
     if not is_lazy(target) and as_loaded(target, value).shape != target.shape:
-        return (
-            "shape",
-            f"{tuple(value.shape)} given, not {tuple(target.shape)}",
-        )
-    plain = value.layout == target.layout and value.is_quantized == target.is_quantized
-    if not plain or not torch.can_cast(value.dtype, target.dtype):
-        return "unusable", f"{_kind(value)} does not become {_kind(target)}"
-    if value.dtype != target.dtype:
-        return "loaded", f"{_kind(value)} to {_kind(target)}"
-    return "loaded", ""
+        return "shape", f"{tuple(value.shape)} given, not {tuple(target.shape)}"
+    if not is_lazy(target) and _overlaps(target):
+        return "unusable", "expanded in the model: its numbers share one place"
+    if (value.dtype, value.layout) == (target.dtype, target.layout):
+        return "loaded", ""
+    return _judge_cast(value, target)
+
+
+def _judge_cast(value: Tensor, target: Tensor) -> tuple[str, str]:
+    """Return the status and a note for a tensor of another dtype or layout."""
+    given, wanted = _kind(value), _kind(target)
+    quantized = value.is_quantized or target.is_quantized
+    known = value.layout == target.layout and not quantized
+    if not known or not torch.can_cast(value.dtype, target.dtype):
+        return "unusable", f"{given} does not become {wanted}"
+    lost = _lost(value, target.dtype)
+    return ("unusable", lost) if lost else ("loaded", f"{given} to {wanted}")
 
 
 def _kind(tensor: Tensor) -> str:
     layout = "" if tensor.layout == torch.strided else f" {tensor.layout}"
     return f"{tensor.dtype}{layout}".replace("torch.", "")
+
+
+def _overlaps(target: Tensor) -> bool:
+    """Whether a tensor is expanded, so that PyTorch refuses to write into it."""
+    if target.layout != torch.strided:
+        return False
+    steps = zip(target.shape, target.stride(), strict=True)
+    return any(size > 1 and stride == 0 for size, stride in steps)
+
+
+def _lost(value: Tensor, dtype: torch.dtype) -> str:
+    """Say which number a cast does more to than to round it; "" if there is none."""
+    wide = torch.complex128 if dtype.is_complex else torch.float64
+    floating = dtype.is_floating_point or dtype.is_complex
+    info = torch.finfo(dtype) if floating else None
+    eps, tiny = (info.eps, info.tiny) if info else (0, 0)
+    dense = value.detach() if value.layout == torch.strided else value.to_dense()
+    for part in dense.cpu().flatten().split(1 << 20):  # to need little memory
+        given, cast = part.to(wide), part.to(dtype).to(wide)
+        rounded = (cast - given).abs() <= eps * given.abs() + tiny
+        lost = (given.isfinite() & ~rounded).nonzero()
+        if len(lost):
+            first = lost[0].item()
+            made = f"{given[first].item():g} becomes {cast[first].item():g}"
+            return f"{made} as {dtype}".replace("torch.", "")
+    return ""
+
+
+def copied(value: object) -> object:
+    """Return a copy of a tensor, in memory of its own; anything else as it is."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def as_loaded(target: Tensor, value: Tensor) -> Tensor:
@@ -203,7 +243,7 @@ def require_loaded(model: nn.Module, chosen: Mapping[str, object]) -> None:
             now[name], now[name], value
         ):
             raise RuntimeError(
-                f"load_matching: {name} does not hold what state_dict holds, so code of "
-                "the model's own has changed it. The model is as it was. Use "
-                "model.load_state_dict, which leaves such code its say."
+                f"load_matching: {name} does not hold what state_dict holds: code of the "
+                "model's own has changed it, or another entry lies in the same memory. "
+                "The model is as it was. Use model.load_state_dict, which does not check."
             )

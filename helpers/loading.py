@@ -2,91 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from helpers import load_checks
 from helpers.all_or_nothing import all_or_nothing
-from helpers.load_checks import PREFIXES, count
-
-
-class Row(NamedTuple):
-    """One entry of the model, or one of the state dict that fits none of them.
-
-    Attributes:
-        name: its key in the model, or for ``"unexpected"`` in the state dict.
-        source: its key in the state dict, ``""`` if there is none.
-        numbers: how many numbers it holds.
-        status: ``"loaded"``; ``"tied"`` (loaded under the name of another entry);
-            ``"kept"`` (a counter of batches that nothing reads); ``"missing"``;
-            ``"unexpected"``; ``"shape"``; ``"unusable"``; ``"conflict"`` (two values
-            for one tensor).
-        note: shapes, dtypes or reasons, ``""`` if there is nothing to say.
-    """
-
-    name: str
-    source: str
-    numbers: int
-    status: str
-    note: str = ""
-
-
-def _before(row: Row) -> str:
-    """Return where a row comes from, short if it is its own name after a prefix."""
-    prefix = row.source.removesuffix(row.name)
-    return f"{prefix}*" if prefix != row.source else f"from {row.source}"
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What :func:`load_report` returns; ``print`` shows it as a table.
-
-    Attributes:
-        rows: a :class:`Row` for each entry of the model, then the unexpected ones.
-        loaded: numbers of the model (parameters and buffers) that the state dict sets.
-        total: all of them; tied ones once, an extra state or unknown shape as one.
-    """
-
-    rows: tuple[Row, ...]
-    loaded: int
-    total: int
-
-    @property
-    def share(self) -> float:
-        """Loaded numbers over all, from 0 to 1; 1 for a model that has none."""
-        return self.loaded / self.total if self.total else 1.0
-
-    def names(self, status: str) -> list[str]:
-        """Return the names of all rows with a status."""
-        return [row.name for row in self.rows if row.status == status]
-
-    def __str__(self) -> str:
-        lines = [f"{'status':10} {'numbers':>9}  name"]
-        for row in self.rows:
-            origin = _before(row) if row.source not in ("", row.name) else ""
-            told = "; ".join(part for part in (origin, row.note) if part)
-            told = f" ({told})" if told else ""
-            lines.append(f"{row.status:10} {row.numbers:9,}  {row.name}{told}")
-        lines.append(f"loaded {self.loaded:,} of {self.total:,} = {self.percent()}")
-        return "\n".join(lines)
-
-    def percent(self) -> str:
-        """Return the share in per cent, rounded down: 99.99% is not 100.0%."""
-        return f"{1000 * self.loaded // self.total / 10 if self.total else 100.0}%"
+from helpers.load_checks import PREFIXES
+from helpers.load_reports import LoadReport, make_report
 
 
 def load_report(
     model: nn.Module, state_dict: Mapping[str, Tensor], prefixes: Sequence[str] = ()
 ) -> LoadReport:
-    """Tell what of a state dict would load into a model, without touching the model.
+    """Tell what of a state dict would load into a model, without loading it.
 
     Args:
-        model: any ``nn.Module``. Custom loading code and hooks are not run.
+        model: any ``nn.Module``. Nothing that loads is run, neither custom code nor
+            hooks. But ``model.state_dict()`` is, with whatever hooks it has.
         state_dict: names and tensors of any shape, dtype and device.
         prefixes: parts of names to look past, such as ``("module.", "_orig_mod.")``.
             Without them, names are compared as ``load_state_dict`` compares them.
@@ -113,7 +47,7 @@ def load_report(
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html>`_.
     """
     given = load_checks.require_arguments("load_report", model, state_dict, prefixes)
-    return _report(model, given, prefixes)
+    return make_report(model, given, prefixes)
 
 
 def load_matching(
@@ -125,13 +59,15 @@ def load_matching(
     """Load what fits, whatever wrapper's prefix it carries; or nothing, and say why.
 
     Either every number that the report calls loaded holds the state dict's value
-    afterwards, or the model is as it was, also after an interrupt. Values are copied
-    in place, so that an optimizer goes on with the same parameters. See
-    :func:`helpers.all_or_nothing.all_or_nothing` for what can be undone.
+    afterwards, up to rounding if dtypes differ, or the model is as it was, also after
+    an interrupt. Values are copied in place, so that an optimizer goes on with the same
+    parameters. See :func:`helpers.all_or_nothing.all_or_nothing` for what can be undone.
+    Costs memory for three more copies of the model while it runs.
 
     Args:
         model: any ``nn.Module``.
-        state_dict: names and tensors; it is not changed.
+        state_dict: names and tensors. It is not changed, except that tensors which
+            are the model's own, as in ``model.state_dict()``, change with the model.
         min_share: refuse below this share of the model's numbers, from 0 to 1.
         prefixes: parts of names to look past, in the model and in the state dict.
 
@@ -141,7 +77,8 @@ def load_matching(
     Raises:
         TypeError: if an argument is of the wrong kind, or a key is not a string.
         ValueError: if less than ``min_share`` fits, or an argument is out of range.
-        RuntimeError: if the model's own loading code fails or changes what is loaded.
+        RuntimeError: if the model's own loading code fails or changes what is loaded,
+            or if two entries share memory and are given different values.
 
     Example:
         >>> import torch
@@ -152,92 +89,48 @@ def load_matching(
     """
     load_checks.require_min_share(min_share)
     given = load_checks.require_arguments("load_matching", model, state_dict, prefixes)
-    report = _report(model, given, prefixes)
-    if report.share < min_share:
-        raise ValueError(_refusal(report, given, min_share))
-    fitting = [row for row in report.rows if row.status == "loaded"]
-    chosen = OrderedDict((row.name, given[row.source]) for row in fitting)
     metadata = getattr(state_dict, "_metadata", None)
-    if isinstance(metadata, Mapping):  # versions, by which layers know old files
-        chosen._metadata = load_checks.renamed(metadata, fitting)
-    with all_or_nothing(model):
-        model.load_state_dict(chosen, strict=False)
+    with all_or_nothing(model):  # the report, too, since state_dict() may have hooks
+        report = make_report(model, given, prefixes)
+        if report.share < min_share:
+            advice = _advice(model, given, prefixes, report)
+            raise ValueError(_refusal(report, min_share, advice))
+        fitting = [row for row in report.rows if row.status == "loaded"]
+        # Copies, since given values may lie in the memory that is written to; and
+        # copies of these, since custom code may write to what it is handed.
+        chosen = {row.name: load_checks.copied(given[row.source]) for row in fitting}
+        handed = OrderedDict((k, load_checks.copied(v)) for k, v in chosen.items())
+        if isinstance(metadata, Mapping):  # versions, by which layers know old files
+            handed._metadata = load_checks.renamed(metadata, fitting)
+        model.load_state_dict(handed, strict=False)
         load_checks.require_loaded(model, chosen)
     return report
 
 
-def _report(
-    model: nn.Module, given: dict[str, object], prefixes: Sequence[str]
-) -> LoadReport:
-    """Judge every entry, under the pairing of names that loads most."""
-    expected = model.state_dict(keep_vars=True)
-    proposed = load_checks.pairings(list(expected), list(given), prefixes)
-    candidates = [_rows(model, expected, given, pairs) for pairs in proposed]
-    # max() keeps the first of equals: names as they stand, if they serve.
-    rows = max(candidates, key=lambda rows: _counts(rows, expected)[0])
-    used = {row.source for row in rows}
-    rest = [key for key in given if key not in used]
-    rows += [Row(key, key, count(given[key]), "unexpected") for key in rest]
-    return LoadReport(tuple(rows), *_counts(rows, expected))
+def _advice(model: nn.Module, given: Mapping, prefixes, report: LoadReport) -> str:
+    """Say where inside a checkpoint a state dict lies that fits better, if one does."""
+    loaded = {
+        key: make_report(model, value, prefixes).loaded
+        for key, value in given.items()
+        if isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    }
+    best = max(loaded.values(), default=0)
+    if best <= report.loaded:
+        return ""
+    keys = [f"state_dict[{key!r}]" for key in loaded if loaded[key] == best]
+    return f"Is it {' or '.join(keys[:3])} that you mean? "
 
 
-def _rows(model, expected, given, pairs: dict[str, str]) -> list[Row]:
-    """Return a row for each entry of the model, tied ones settled."""
-    rows = []
-    for name, target in expected.items():
-        if name in pairs:
-            source = pairs[name]
-            status, note = load_checks.judge(name, target, given[source])
-        else:
-            kept = load_checks.may_be_kept(model, name)
-            source, status, note = "", "kept" if kept else "missing", ""
-        numbers = count(given[source] if source and is_lazy(target) else target)
-        rows.append(Row(name, source, numbers, status, note))
-    loaded = defaultdict(list)
-    for row in rows:
-        if row.status == "loaded":
-            loaded[id(expected[row.name])].append(row)
-    return [_settled(r, loaded[id(expected[r.name])], expected, given) for r in rows]
-
-
-def _settled(row: Row, loaded: list[Row], expected, given) -> Row:
-    """Return the row of a tensor with several names as the loaded ones decide."""
-    target = expected[row.name]
-    if not isinstance(target, Tensor) or not loaded:
-        return row
-    if row.status == "missing":
-        return row._replace(status="tied", note=f"is {loaded[0].name}")
-    first, *others = (given[r.source] for r in loaded)
-    if all(load_checks.alike(target, first, other) for other in others):
-        return row
-    names = ", ".join(r.name for r in loaded)
-    return row._replace(status="conflict", note=f"one tensor, two values: {names}")
-
-
-def _counts(rows: Sequence[Row], expected) -> tuple[int, int]:
-    """Return how many numbers of the model are loaded, and how many there are."""
-    loaded, total = {}, {}  # by tensor: one that has two names is counted once
-    for row in rows:
-        target = expected.get(row.name)
-        if row.status in ("unexpected", "kept"):
-            continue
-        tied = id(target) if isinstance(target, Tensor) else row.name
-        total[tied] = max(1, row.numbers)
-        if row.status == "loaded":
-            loaded[tied] = max(1, row.numbers)
-    return sum(loaded.values()), sum(total.values())
-
-
-def _refusal(report: LoadReport, given: dict[str, object], min_share: float) -> str:
+def _refusal(report: LoadReport, min_share: float, advice: str) -> str:
     """Say what does not fit, three names of a kind at most, and what to do."""
     parts = []
     for status in ("missing", "shape", "unusable", "conflict", "unexpected"):
-        names = report.names(status)
+        rows = [row for row in report.rows if row.status == status]
+        why = " ({})" if status == "unusable" else ""
+        names = [row.name + why.format(row.note) for row in rows]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             parts.append(f"{status}: {', '.join(names[:3])}{more}")
-    inner = [key for key, value in given.items() if isinstance(value, Mapping)]
-    advice = f"Is it state_dict[{inner[0]!r}] that you mean? " if inner else ""
     return (
         f"load_matching: state_dict fits {report.percent()} of the model, less than "
         f"min_share={min_share} ({'; '.join(parts)}). Nothing was loaded. {advice}"

@@ -88,7 +88,9 @@ def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
 def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
     """Return models, state dicts, and what is special about each pair."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    # No batch normalisation: PyTorch never calls its counter of batches missing.
+    model.register_buffer("mean", torch.zeros(3))
     full = {key: torch.ones_like(value) for key, value in model.state_dict().items()}
     wrapped = {f"module.{key}": value for key, value in full.items()}
     body = {key: value for key, value in full.items() if not key.startswith("2.")}
@@ -112,7 +114,8 @@ def share(fn: Callable[[nn.Module, dict], float]) -> Verdict:
     for model, state_dict, name in _models():
         before = {key: value.clone() for key, value in model.state_dict().items()}
         answer = fn(model, dict(state_dict))
-        problem = _wrong_share(answer, before, state_dict)
+        parameters = set(dict(model.named_parameters()))
+        problem = _wrong_share(answer, before, state_dict, parameters)
         if problem:
             return hint(f"for {name}: {problem}")
         if any(not torch.equal(before[k], v) for k, v in model.state_dict().items()):
@@ -120,7 +123,9 @@ def share(fn: Callable[[nn.Module, dict], float]) -> Verdict:
     return correct("0 for a prefix, and 1 only if all of the model is set.")
 
 
-def _wrong_share(answer: object, ours: dict, theirs: dict) -> str | None:
+def _wrong_share(
+    answer: object, ours: dict, theirs: dict, parameters: set[str]
+) -> str | None:
     """Say what is wrong with a share, from what it would have been right for."""
     try:
         answer = float(answer)
@@ -130,6 +135,7 @@ def _wrong_share(answer: object, ours: dict, theirs: dict) -> str | None:
     fitting = [key for key in common if ours[key].shape == theirs[key].shape]
     everything = sum(value.numel() for value in ours.values())
     numbers = sum(ours[key].numel() for key in fitting)
+    trained = [ours[key].numel() for key in fitting if key in parameters]
 
     def equals(part: float, whole: float) -> bool:
         return abs(answer - part / whole) < 1e-6
@@ -140,8 +146,13 @@ def _wrong_share(answer: object, ours: dict, theirs: dict) -> str | None:
         return "return a share from 0 to 1, not a percentage."
     if equals(sum(ours[key].numel() for key in common), everything):
         return "a tensor of another shape does not load."
+    if equals(sum(trained), sum(ours[key].numel() for key in parameters)):
+        return "buffers are numbers of the model, too: take model.state_dict()."
     if equals(len(fitting), len(ours)) or equals(len(common), len(ours)):
         return "count numbers, not keys: a weight holds more than a bias."
     if equals(numbers, sum(value.numel() for value in theirs.values())):
         return "divide by the model's numbers, not by the state dict's."
-    return f"{numbers} of {everything} numbers fit, got a share of {answer:.4f}."
+    return (
+        f"{numbers} of {everything} numbers fit: a share of {numbers / everything:.6f}, "
+        f"not rounded. Got {answer:.6f}."
+    )
