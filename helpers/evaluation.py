@@ -101,8 +101,7 @@ def _collect(
             "Wrap a data set: DataLoader(dataset, batch_size=256)."
         )
     results, widths = [], set()
-    # No inference_mode: a model may cache tensors, and go on training with them.
-    with evaluating(model, inference=False):
+    with evaluating(model):
         for count, batch in enumerate(loader, 1):
             where = f"{caller}: batch {count}: "
             y, logits = _one_batch(where, model, device, batch)

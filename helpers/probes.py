@@ -56,8 +56,8 @@ def depends_on_batch(
         raise ValueError(f"depends_on_batch: atol must be 0 or more, got {atol}.")
 
     alone = torch.no_grad()
-    if isinstance(model, nn.Module):  # no inference_mode: a model may cache tensors
-        alone = evaluating(model, inference=False)
+    if isinstance(model, nn.Module):
+        alone = evaluating(model)
     with alone:
         together = _rows(model, x)
         # Each in a batch of its own copies: a batch of one, some layers refuse.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self._wake, self._every_s = None, math.inf
 
     def time(self) -> float:
         """Return the time in seconds, as :func:`time.time` does."""
@@ -26,17 +28,44 @@ class Clock:
         """Move the clock at once, in place of waiting.
 
         Args:
-            seconds: 0 or more.
+            seconds: 0 or more, and finite.
 
         Raises:
-            ValueError: if ``seconds`` is negative or nan.
+            ValueError: if ``seconds`` is negative, infinite or nan.
         """
-        if not seconds >= 0:
+        if not 0 <= seconds < math.inf:
             raise ValueError(
                 f"Clock.sleep: seconds must be 0 or more, got {seconds}. "
-                "A clock cannot run backwards."
+                "A clock cannot run backwards, or for ever."
             )
-        self.now_s += seconds
+        end = self.now_s + seconds
+        while (wake := (self.now_s // self._every_s + 1) * self._every_s) <= end:
+            self.now_s = wake
+            self._wake()
+        self.now_s = end
+
+
+class _OneRound:
+    """In place of the event that ends tqdm's monitor: it ends after one round."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits += 1
+
+    def is_set(self) -> bool:
+        return self.waits > 1
+
+
+def _monitor(clock: Clock) -> None:
+    """Run one round of tqdm's own monitor at the clock's time, without its thread."""
+    from tqdm import TMonitor, std
+
+    monitor = TMonitor.__new__(TMonitor)
+    monitor.tqdm_cls, monitor.sleep_interval = std.tqdm, 0
+    monitor._time, monitor.was_killed = clock.time, _OneRound()
+    monitor.run()
 
 
 @contextmanager
@@ -44,8 +73,9 @@ def fake_clock() -> Iterator[Clock]:
     """Let tqdm's bars read a clock that stands still until it is told to move.
 
     Rate, time left and smoothing are then the same on every machine. Bars must be made
-    and used inside the block. tqdm's own clock is back afterwards, and its background
-    thread, which would mix in real time, is stopped; the next bar outside restarts it.
+    and used inside the block. tqdm's own clock is back afterwards. Its background thread
+    would mix in real time: it is stopped, and the clock does its work, a look at all bars
+    every ten seconds. The next bar outside restarts it.
 
     Returns:
         A context manager that gives a :class:`Clock`.
@@ -66,6 +96,8 @@ def fake_clock() -> Iterator[Clock]:
         bar.monitor.exit()
         bar.monitor = None
     before = std.time, bar.monitor_interval
+    clock._wake = lambda: _monitor(clock)
+    clock._every_s = bar.monitor_interval or math.inf  # 0 inside another fake clock
     std.time, bar.monitor_interval = clock.time, 0
     try:
         yield clock

@@ -217,8 +217,29 @@ def test_fake_clock_stops_the_thread_that_would_mix_in_real_time():
         assert tqdm.monitor is None
 
 
-@pytest.mark.parametrize("seconds", [-1, math.nan])
-def test_clock_refuses_to_run_backwards(seconds):
+def test_fake_clock_does_the_work_of_the_thread_by_its_own_time():
+    lines = {}
+    for longest in (10, 60):
+        log = Terminal(interactive=False)
+        with fake_clock() as clock:
+            for _ in tqdm(range(691), file=log, mininterval=60, maxinterval=longest):
+                clock.sleep(1 / 1.54)
+            assert clock.now_s == pytest.approx(691 / 1.54)
+        lines[longest] = log.getvalue().splitlines()
+    # As counted in real runs of seven and a half minutes.
+    assert [len(told) for told in lines.values()] == [17, 10]
+    assert any("| 93/691 [01:20<" in line for line in lines[10])
+
+
+def test_fake_clock_inside_another_has_no_thread_s_work_to_do():
+    with fake_clock() as outer, fake_clock() as inner:
+        inner.sleep(25)
+        outer.sleep(25)
+    assert (inner.now_s, outer.now_s) == (25, 25)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+def test_clock_refuses_to_run_backwards_or_for_ever(seconds):
     with pytest.raises(ValueError, match="Clock.sleep: seconds must be 0 or more, got"):
         Clock().sleep(seconds)
 
@@ -286,7 +307,15 @@ def by_generator(a, b, file):
             "✗ Hint: all batches were loaded before the first",
         ),
         (lambda a, b, f: tqdm(a, file=f), "✗ Hint: the loop must get 6 pairs"),
-        (lambda a, b, f: 3, "✗ Hint: the loop raised TypeError: 'int' object"),
+        (lambda a, b, f: 3, "✗ Hint: the loop raised TypeError: 'int' .* it can walk"),
+        (
+            lambda a, b, f: tqdm(zip(a, b, strict=True), total=6, file=f),
+            r"✗ Hint: the loop raised ValueError: zip\(\) .* strict=True forbids",
+        ),
+        (
+            lambda a, b, f: (1 / 0 for _ in tqdm(a, file=f)),
+            "✗ Hint: the loop raised ZeroDivisionError: .* loaders are fine",
+        ),
         (lambda a, b: a, "✗ Hint: <lambda> raised TypeError"),
     ],
 )
@@ -303,6 +332,7 @@ def test_paired_tells_right_from_wrong(attempt, text):
         (0.2, "✗ Hint: that is what is left"),
         (0.018, "✗ Hint: that counts the bar's own refreshes"),
         (1800, "✗ Hint: 1,000 ms are 1 s"),
+        (1.8e6, "✗ Hint: 1,000,000 µs are 1 s"),
         (1, "✗ Hint: 1 is too small"),
     ],
 )
@@ -327,6 +357,7 @@ def roots(batches):
         (lambda b: (squares(b) / 9).sqrt(), "✗ Hint: the result still holds every"),
         (lambda b: sum(roots(b)) / 3, "✗ Hint: that is the mean of the three batches'"),
         (lambda b: mean_of(zip(roots(b), (4, 4, 1), strict=True)), "✗ Hint: that weighs the"),
+        (lambda b: sum((p - t).abs().sum().item() for p, t in b) / 9, "✗ Hint: .* absolute errors"),
         (lambda b: squares(b).item() / 9, "✗ Hint: that is the mean square error"),
         (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
         (lambda b: 7.0, "✗ Hint: the 9 squared errors sum to 56, got 7.0000"),

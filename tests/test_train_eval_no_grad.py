@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import torch
 from conftest import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from traitlets import TraitError
@@ -34,6 +34,7 @@ def modes_of(model):
 # --- evaluating ----------------------------------------------------------------------
 
 
+@settings(max_examples=30)
 @given(st.lists(st.booleans(), min_size=6, max_size=6), st.booleans(), st.booleans())
 def test_every_submodule_gets_its_own_mode_back(flags, inference, fails):
     model = chapter_model()
@@ -66,7 +67,7 @@ def test_outputs_are_those_of_eval_and_nothing_moves():
 def test_nested_use_gives_the_outer_mode_back():
     model = chapter_model()
     with evaluating(model):
-        with evaluating(model[1], inference=False):
+        with evaluating(model[1], inference=True):
             pass
         assert not any(modes_of(model))
     assert all(modes_of(model))
@@ -85,6 +86,56 @@ def test_error_in_a_model_s_own_eval_leaves_modes_and_gradients_alone():
     assert torch.is_grad_enabled()
 
 
+class Merging(nn.Linear):
+    """Folds a second matrix into its weight in eval(), as LoRA layers do."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+        self.merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.merged is mode:
+            self.weight.data += -1 if mode else 1
+            self.merged = not mode
+        return self
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_layer_with_a_train_of_its_own_undoes_what_it_did(mode):
+    model = nn.Sequential(nn.Sequential(Merging(), nn.BatchNorm1d(2)), nn.Dropout())
+    model.train()
+    model[0][1].eval()
+    model[0][0].train(mode)
+    before, weight = modes_of(model), model[0][0].weight.detach().clone()
+    with evaluating(model):
+        assert model[0][0].merged
+    assert modes_of(model) == before
+    assert model[0][0].merged is not mode
+    torch.testing.assert_close(model[0][0].weight, nn.Parameter(weight))
+
+
+def test_modes_set_by_hand_or_as_numbers_come_back():
+    model = chapter_model()
+    model.training, model[1].training = False, 0
+    with evaluating(model):
+        model.train()
+    assert modes_of(model) == [False, True, False, True, True, True]
+
+
+def test_manager_may_be_used_again_inside_itself_and_as_a_decorator():
+    model = chapter_model()
+    manager = evaluating(model)
+    for _ in range(2):
+        with manager, manager:
+            assert not any(modes_of(model))
+            assert not torch.is_grad_enabled()
+        assert all(modes_of(model))
+        assert torch.is_grad_enabled()
+    assert manager(lambda: modes_of(model))() == [False] * 6
+    assert all(modes_of(model))
+
+
 class Caching(nn.Module):
     def __init__(self):
         super().__init__()
@@ -97,7 +148,7 @@ class Caching(nn.Module):
 
 
 def use_no_grad(model, x):
-    with evaluating(model, inference=False):
+    with evaluating(model):
         model(x)
 
 
@@ -115,7 +166,7 @@ def test_model_that_caches_can_be_trained_after(use):
 
 def test_model_that_caches_in_inference_mode_cannot():
     model, x = Caching(), torch.rand(2, 3)
-    with evaluating(model):
+    with evaluating(model, inference=True):
         model(x)
     with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
         model(x)
@@ -149,9 +200,16 @@ def test_inference_that_is_no_bool_is_named(inference):
         evaluating(nn.Linear(1, 1), inference)
 
 
+def test_second_model_is_named_and_not_printed():
+    message = r"got a second model \(Sequential\). Put both into one: nn.ModuleList"
+    with pytest.raises(TypeError, match=message):
+        evaluating(nn.Linear(1, 1), chapter_model())
+
+
 # --- kept_for_backward ---------------------------------------------------------------
 
 
+@settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
 def test_linear_layer_keeps_its_input(rows, inputs, outputs):
     model = nn.Linear(inputs, outputs)
@@ -168,6 +226,39 @@ def test_shared_memory_counts_once_and_expanded_memory_as_it_is():
         outputs = [w * x, w * x, w * x.expand(100, 3)]
     assert kept_bytes() == 12
     assert len(outputs) == 3
+
+
+@pytest.mark.parametrize(
+    ("use", "kept"),
+    [
+        (lambda y: (y**2).sum() + (y[:2] ** 2).sum(), 1600),
+        (lambda y: (y[:2] ** 2).sum() + (y**2).sum(), 1600),
+        (lambda y: (y[:198] ** 2).sum() + (y[1:199] ** 2).sum(), 199 * 8),
+        (lambda y: (y[:10] ** 2).sum() + (y[150:] ** 2).sum(), 60 * 8),
+        (lambda y: (y.view(20, 10).t() ** 2).sum(), 1600),
+        (lambda y: (y.view(20, 10)[:, 0] ** 2).sum(), 191 * 8),  # one column
+        (lambda y: (y[:0] ** 2).sum(), 0),
+    ],
+)
+def test_views_of_the_same_memory_count_what_they_cover_together(use, kept):
+    w = torch.ones(200, dtype=F64, requires_grad=True)
+    with kept_for_backward(nn.Identity()) as kept_bytes:
+        loss = use(w * 1)
+    assert loss.requires_grad
+    assert kept_bytes() == kept
+
+
+def test_counter_may_be_used_again_and_starts_at_nothing():
+    model = nn.Linear(2, 2)
+    manager = kept_for_backward(model)
+    counts = []
+    for rows in (3, 5):
+        with manager as kept_bytes:
+            assert kept_bytes() == 0
+            output = model(torch.ones(rows, 2))
+        counts.append(kept_bytes())
+        assert output.requires_grad
+    assert counts == [24, 40]
 
 
 def test_graph_that_is_gone_keeps_nothing_and_gradients_are_the_same():
@@ -201,6 +292,7 @@ RIGHT = ["DMK", "DM", "DM", "DK", "D", "D"]
         (None, "○ Not yet"),
         (RIGHT, "✓ Correct: two independent switches"),
         (["kmd", "md", "DM", "KD", "d", "D"], "✓ Correct"),
+        (["D M K", "D, M", " DM", "D K", "D ", "D"], "✓ Correct"),
         (["DMK", ..., *RIGHT[2:]], "○ Not yet: train, no_grad: put a string"),
         (
             [*RIGHT[:3], "K", "", ""],
@@ -320,6 +412,12 @@ def changed_after(change):
     [
         (setting(nn.BatchNorm1d, nn.BatchNorm2d), "✓ Correct: dropout drops"),
         (lambda model: None, "○ Not yet"),
+        (
+            lambda model: setting(*check.NORMS)(model) and None,
+            "✗ Hint: .* return the model",
+        ),
+        (lambda model: model.train() and None, "✗ Hint: .* return the model"),
+        (lambda model: model.eval() and None, "✗ Hint: .* return the model"),
         (setting(), r"✗ Hint: BatchNorm2d at '0.1' is in train\(\) mode"),
         (top_level_only, r"✗ Hint: BatchNorm2d at '0.1' is in train\(\)"),
         (setting(nn.BatchNorm2d), r"✗ Hint: BatchNorm1d at '1.2' is in train\(\)"),

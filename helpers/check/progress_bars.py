@@ -12,6 +12,7 @@ from helpers.check.core import (
     Hint,
     NumberCheck,
     Verdict,
+    _AttemptFailed,
     checks_function,
     correct,
     hint,
@@ -56,6 +57,16 @@ def _probe(fn: Callable) -> object:
         return fn(_Loader(LABELLED), _Loader(UNLABELLED), Terminal())
 
 
+def _why_the_loop_failed(error: Exception) -> str:
+    """Say what the loop raised, and what to look at."""
+    told = f"the loop raised {type(error).__name__}: {error}."
+    if isinstance(error, ValueError) and "zip()" in str(error):
+        return f"{told} strict=True forbids what is meant here: an unequal length."
+    if isinstance(error, TypeError):
+        return f"{told} Return what it can walk."
+    return f"{told} The loaders are fine; look at what stands around them."
+
+
 @checks_function(_probe)
 def paired(fn: Callable[..., Iterable]) -> Verdict:
     """Check a bar over two loaders of unequal length, walked in step.
@@ -67,8 +78,10 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
     for first, second in ((LABELLED, UNLABELLED), (UNLABELLED, LABELLED)):
         try:
             pairs, half, screen, taken = _watch(fn, first, second)
-        except TypeError as error:
-            return hint(f"the loop raised TypeError: {error}. Return what it can walk.")
+        except _AttemptFailed:
+            raise
+        except Exception as error:  # the reader's code runs while the loop walks
+            return hint(_why_the_loop_failed(error))
         if pairs != list(zip(first, second, strict=False)):
             return hint(
                 f"the loop must get {min(len(first), len(second))} pairs, from "
@@ -98,19 +111,19 @@ postfix_cost = NumberCheck(
         Hint(0.15, 0.25, "that is what is left with refresh=False. What is saved?"),
         Hint(0.017, 0.021, "that counts the bar's own refreshes, ten a second."),
         Hint(1700, 2100, "1,000 ms are 1 s: is your unit the second?"),
+        Hint(1.7e6, 2.1e6, "1,000,000 µs are 1 s: is your unit the second?"),
     ],
 )
 
 
 def _batches(seed: int = 0) -> list[tuple[Tensor, Tensor]]:
-    """Return predictions and targets in batches of 4, 4 and 1; the last is far off."""
+    """Return predictions and targets in batches of 4, 4 and 1, whose roots are 1, 2, 6."""
     generator = torch.Generator().manual_seed(seed)
-    sizes, errors = (4, 4, 1), (1.0, 2.0, 6.0)
     batches = []
-    for size, error in zip(sizes, errors, strict=True):
-        target = torch.randn(size, generator=generator, dtype=torch.float64)
-        signs = torch.tensor([1.0, -1.0] * 2, dtype=torch.float64)[:size]
-        batches.append(((target + error * signs).requires_grad_(), target))
+    for errors in ([0.0, -2.0, 0.0, 0.0], [-4.0, 0.0, 0.0, 0.0], [6.0]):
+        target = torch.randn(len(errors), generator=generator, dtype=torch.float64)
+        off = torch.tensor(errors, dtype=torch.float64)
+        batches.append(((target + off).requires_grad_(), target))
     return batches
 
 
@@ -135,6 +148,7 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
     known = {
         3.0: "that is the mean of the three batches' errors: 1, 2 and 6 count alike.",
         2.0: "that weighs the batches' roots by their size. Which mean is additive?",
+        12 / 9: "that is the mean of the absolute errors. Square them first.",
         56 / 9: "that is the mean square error. Its root is still missing.",
         math.sqrt(
             41 / 3

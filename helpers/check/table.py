@@ -64,9 +64,10 @@ class TableCheck:
         for letters, (row, right) in zip(given, self.answer.items(), strict=True):
             if letters is ...:
                 return not_yet(f"{row}: put a string in place of the dots.")
-            if not isinstance(letters, str) or set(letters.upper()) - set(self.columns):
+            put = set(letters.upper()) - set(" ,") if isinstance(letters, str) else {""}
+            if put - set(self.columns):
                 return hint(f"{row}: write a string of {known}, got {letters!r}.")
             for letter, name in self.columns.items():
-                if (letter in letters.upper()) != (letter in right):
+                if (letter in put) != (letter in right):
                     return hint(f"{row}, {name}: {self.hints[letter]}")
         return correct(self.praise)

@@ -17,7 +17,7 @@ from helpers.check.table import TableCheck
 
 cells = TableCheck(
     prompt="A frozen body with batch normalisation, F.dropout(h) in forward(), a head that "
-    "is trained. What happens in each cell?",
+    "is trained. What happens in each combination?",
     columns={"D": "units drop", "M": "mean moves", "K": "bytes kept"},
     answer={
         "train, recorded": "DMK",
@@ -80,7 +80,17 @@ def _wrong_mode(model: nn.Module) -> str | None:
     return None
 
 
-@checks_function(lambda fn: fn(_nested()))
+def _probe(fn: Callable) -> object:
+    """Call a reader's function; one that does its work but returns nothing is no stub."""
+    model = _nested()
+    model[0].eval()
+    before = [module.training for module in model.modules()]
+    result = fn(model)
+    worked = before != [module.training for module in model.modules()]
+    return model if worked else result
+
+
+@checks_function(_probe)
 def train_with_frozen_norms(fn: Callable[[nn.Module], nn.Module]) -> Verdict:
     """Check a function that trains all but the statistics of batch normalisation.
 
@@ -90,6 +100,8 @@ def train_with_frozen_norms(fn: Callable[[nn.Module], nn.Module]) -> Verdict:
     for model in (_nested(), _nested().eval()):
         before = {name: b.clone() for name, b in model.named_buffers()}
         result = fn(model)
+        if result is None:
+            return hint("the modes are set, but nothing is returned: return the model.")
         if result is not model:
             return hint(f"return the model that you got, got {type(result).__name__}.")
         wrong = _wrong_mode(model)

@@ -28,7 +28,7 @@ export function dropout(values, kept, training, p = P) {
   return values.map((x, i) => (!training ? x : kept[i] ? x / (1 - p) : 0));
 }
 
-// What can be said of a cell without running it.
+// What can be said of a combination without running it.
 export function facts(mode, grad) {
   return { drops: mode === "train", moves: mode === "train", graph: grad === "recorded", inference: grad === "inference_mode" };
 }
@@ -69,10 +69,10 @@ export function replay(history) {
 
 const GRADS = [["recorded", "recorded"], ["no_grad", "no_grad()"], ["inference_mode", "inference_mode()"]];
 const USES = {
-  "train true": ["correct", "✓ The cell for training."],
+  "train true": ["correct", "✓ The combination for training."],
   "train false": ["pitfall", "✗ Neither training nor validation."],
   "eval true": ["extra", "○ Right outputs, but memory is kept."],
-  "eval false": ["correct", "✓ A cell for validation."],
+  "eval false": ["correct", "✓ A combination for validation."],
 };
 const FULL = keptBytes("train", "recorded", 64);
 const bytes = (n) => `${String(n).replace(/\B(?=(\d{3})+$)/g, ",")} bytes`;
@@ -114,7 +114,7 @@ function render({ model, el: host }) {
     }));
     bar.style.width = `${found ? (100 * found.kept) / FULL : 0}%`;
     if (!found) {
-      news.textContent = "No batch yet: choose a cell, predict, then run a batch.";
+      news.textContent = "No batch yet: choose a combination, predict, then run a batch.";
       for (const node of [moved, dropped, kept, backward, output, use]) node.textContent = "–";
       return;
     }

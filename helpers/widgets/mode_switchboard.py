@@ -6,7 +6,7 @@ from helpers.widgets.base import BookWidget, fresh_list
 
 
 class ModeSwitchboard(BookWidget):
-    """Run batches in each cell of mode and gradient, and read what happened.
+    """Run batches in each combination of mode and gradient, and read what happened.
 
     The model is the chapter's, in float64: ``Linear(64, 64)``, ``BatchNorm1d(64)``,
     ``ReLU``, ``Dropout(0.5)``, ``Linear(64, 10)``.
