@@ -11,6 +11,13 @@ from torch import Tensor
 
 DEVICES = ("cpu", "cuda")
 AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
+# What PyTorch says of a tensor with data, and of a module without that is moved.
+REAL_OR_MOVED = ("convert all Tensors to FakeTensors", "_apply(): Couldn't swap")
+MAKE_INSIDE = (
+    "dry_autocast: models and tensors must be made inside the with block, and on their "
+    "device from the start: got one from outside, or one moved by .to() or .cuda(). "
+    'Write nn.Linear(3, 4, device="cuda"), or make them under torch.device("cuda").'
+)
 
 
 class Bands(NamedTuple):
@@ -34,8 +41,10 @@ def bands(
 ) -> Bands:
     """Count which numbers, times a scale, a type of fewer bits can hold.
 
-    Give it the gradients of your model in float32 to see what float16 would lose, and
-    at which scale of the loss it would not. Zeros are left out: no type loses them.
+    Give it the gradients of your model's output in float32 (``retain_grad()`` before
+    ``backward()``): they come first, and what is 0 there reaches no weight. The weights'
+    own gradients are sums over the batch, and would show too little. Zeros are left out:
+    no type loses them.
 
     Args:
         values: floating-point numbers of any shape.
@@ -78,7 +87,7 @@ def _require_values(values: object, dtype: object, scale: object) -> None:
         got = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
         raise TypeError(
             f"bands: values must be a floating-point tensor, got {got}. For a model "
-            "pass torch.cat([p.grad.flatten() for p in model.parameters()])."
+            "call logits.retain_grad() before backward(), and pass logits.grad."
         )
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise TypeError(
@@ -103,7 +112,8 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
 
     Inside, ``torch.empty(..., device="cuda")`` works on every machine. Its shape, type
     and device are real, and PyTorch's own rules pick the type of every operation; only
-    no kernel runs. So it shows types and shapes, and raises what autocast refuses.
+    no kernel runs. So it shows types and shapes, and raises what autocast refuses. Make
+    models and tensors inside, on their device from the start.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
@@ -111,6 +121,7 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
 
     Raises:
         ValueError: for another device or type.
+        RuntimeError: if a tensor or a model from outside is used, or a model is moved.
 
     Example:
         >>> with dry_autocast("cuda", torch.float16):
@@ -136,6 +147,10 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
     try:
         with FakeTensorMode():
             yield
+    except (AssertionError, RuntimeError) as error:
+        if any(sign in str(error) for sign in REAL_OR_MOVED):
+            raise RuntimeError(MAKE_INSIDE) from error
+        raise
     finally:
         torch.set_autocast_enabled(device, before[0])
         torch.set_autocast_dtype(device, before[1])

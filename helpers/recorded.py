@@ -13,9 +13,17 @@ HERE = Path(__file__).parent
 # In the installed package, and in a clone of the repository.
 FOLDERS = (HERE / "book_data", HERE.parent / "book" / "data")
 
-MODES = ("fp32", "tf32", "fp16", "bf16")
 MODELS = ("MLP", "ResNet-50")
+NOT_SUPPORTED = "not supported"
 TEXT, NUMBER, COUNT = "a text", "a positive number", "a positive integer"
+NUMBER_OR_NOT = f"a positive number or {NOT_SUPPORTED!r}"
+BY_MODE = {
+    "fp32": NUMBER,
+    "tf32": NUMBER_OR_NOT,
+    "fp16": NUMBER,
+    "bf16": NUMBER_OR_NOT,
+}
+MODES = tuple(BY_MODE)
 FIELDS = {
     "hardware": TEXT,
     "driver": TEXT,
@@ -28,9 +36,11 @@ FIELDS = {
         "model": TEXT,
         "batch": COUNT,
         "pixels": COUNT,
+        "memory_format": TEXT,
         "steps": COUNT,
-        "time_ms": dict.fromkeys(MODES, NUMBER),
-        "peak_mib": dict.fromkeys(MODES, NUMBER),
+        "repeats": COUNT,
+        "time_ms": BY_MODE,
+        "peak_mib": BY_MODE,
     },
     "bce_under_autocast": {"error": TEXT, "message": TEXT},
     "item_cost": {
@@ -50,8 +60,10 @@ def gpu_record() -> dict | None:
         - ``hardware``, ``driver``, ``cuda``, ``torch``, ``torchvision``, ``python`` and
           ``date``: texts.
         - ``training_step``: of a ``model`` on ``batch`` images of ``pixels`` by
-          ``pixels``, the median of ``steps``: ``time_ms`` and ``peak_mib`` (MiB of
-          tensors), each for ``"fp32"``, ``"tf32"``, ``"fp16"`` and ``"bf16"``.
+          ``pixels`` in a ``memory_format``, ``time_ms`` (of ``steps`` in a row, divided
+          by their number; the median of ``repeats`` such runs) and ``peak_mib`` (MiB of
+          tensors), each for ``"fp32"``, ``"tf32"``, ``"fp16"`` and ``"bf16"``. A card
+          that lacks one of them has ``"not supported"`` there.
         - ``bce_under_autocast``: the ``error`` (its type) that ``BCELoss`` raises under
           CUDA autocast, and its ``message``.
         - ``item_cost``: ms for one step in a run of ``steps``, with ``loss.item()`` in
@@ -104,6 +116,12 @@ def check_record(record: object, caller: str) -> None:
         gpu.json: record must have the fields ha
     """
     _check(record, FIELDS, "record", caller)
+    step = record["training_step"]
+    if _measured(step["time_ms"]) != _measured(step["peak_mib"]):
+        raise ValueError(
+            f"{caller}: record.training_step must have a time and a peak of the same "
+            f"modes, got {step['time_ms']} and {step['peak_mib']}. {AGAIN}"
+        )
 
 
 def _check(value: object, kind: object, name: str, caller: str) -> None:
@@ -118,7 +136,9 @@ def _check(value: object, kind: object, name: str, caller: str) -> None:
         for key, inner in kind.items():
             _check(value[key], inner, f"{name}.{key}", caller)
         return
-    types = {TEXT: str, NUMBER: (int, float), COUNT: int}[kind]
+    if kind == NUMBER_OR_NOT and value == NOT_SUPPORTED:
+        return
+    types = {TEXT: str, COUNT: int}.get(kind, (int, float))
     right = isinstance(value, types) and not isinstance(value, bool)
     # Not "value <= 0": nan is no measurement either, and neither is infinity.
     if not right or (kind != TEXT and not 0 < value < float("inf")):
@@ -151,8 +171,52 @@ def describe_gpu_record(record: dict | None = None) -> str:
     )
 
 
+def describe_mixed_precision(record: dict | None = None) -> str:
+    """Say what a training step took in each mode, what BCELoss raised, and where.
+
+    Args:
+        record: as returned by :func:`gpu_record`, which is asked if it is ``None``.
+
+    Returns:
+        Sentences that can stand for the figure, or how to record it.
+
+    Raises:
+        ValueError: if the record lacks a field.
+
+    Example:
+        >>> describe_mixed_precision().endswith(".")
+        True
+    """
+    record = record or gpu_record()
+    if record is None:
+        return describe_gpu_record() + " Until then this book claims no speed-up."
+    check_record(record, "describe_mixed_precision")
+    step = record["training_step"]
+    times, peaks = step["time_ms"], step["peak_mib"]
+    told = [
+        f"{mode} {times[mode]:.4g} ms ({times['fp32'] / times[mode]:.2f} times the speed "
+        f"of fp32) and {peaks[mode]:.4g} MiB"
+        for mode in _measured(times)
+    ]
+    lacking = ", ".join(mode for mode in MODES if mode not in _measured(times))
+    return (
+        f"Time and peak memory of a training step, {step['model']}, {step['batch']} "
+        f"images, {step['memory_format']}: {'; '.join(told)}."
+        + (f" Not supported by this card: {lacking}." if lacking else "")
+        + f" BCELoss under autocast: {record['bce_under_autocast']['error']}."
+        + f" {describe_gpu_record(record)}"
+    )
+
+
+def _measured(values: dict) -> list[str]:
+    """Return the modes that the card has."""
+    return [mode for mode in MODES if values[mode] != NOT_SUPPORTED]
+
+
 def plot_training_step(record: dict) -> Figure:
     """Draw time and peak memory of the recorded training step, a bar for each mode.
+
+    A mode that the card lacks has none.
 
     Args:
         record: as returned by :func:`gpu_record`.
@@ -171,10 +235,11 @@ def plot_training_step(record: dict) -> Figure:
     titles = [f"ms for a step of {step['batch']} images", "peak memory in MiB"]
     figure, axes = plots.panels(titles)
     for ax, key in zip(axes, ("time_ms", "peak_mib"), strict=True):
-        heights = [step[key][mode] for mode in MODES]
-        roles = ["reference", "reference", "extra", "correct"]
-        bars = ax.bar(
-            MODES, heights, color=[color(role) for role in roles], label="_bars"
-        )
+        modes = _measured(step[key])
+        colors = [
+            color({"fp16": "extra", "bf16": "correct"}.get(m, "reference"))
+            for m in modes
+        ]
+        bars = ax.bar(modes, [step[key][m] for m in modes], color=colors, label="_bars")
         ax.bar_label(bars, fmt="%.4g")
     return figure

@@ -1,18 +1,22 @@
 """The chapter on mixed precision: bands, dry autocast, checks, widget."""
 
+import json
 import math
 import re
 
+import nbformat
 import pytest
 import torch
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from test_recorded import record, record_of_an_old_card
 from torch import nn
 from torch.nn import functional as F
 from traitlets import TraitError
 
+from helpers import recorded
 from helpers.check import mixed_precision as check
 from helpers.precision import AUTOCAST, Bands, bands, dry_autocast
 from helpers.widgets import LossScale
@@ -47,6 +51,23 @@ def test_scale_is_applied_before_the_type_is_narrowed():
     assert bands(halves, torch.bfloat16, 2.0**20) == (0, 0, 2, 0)
 
 
+def test_output_s_gradients_foretell_what_float16_loses_and_the_weights_do_not():
+    def gradients(dtype):
+        torch.manual_seed(0)
+        model = nn.Linear(64, 10)
+        x, y = torch.rand(1000, 64), torch.arange(1000) % 10
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            logits = model(x)
+        logits.retain_grad()
+        (1e-5 * F.cross_entropy(logits.float(), y)).backward()
+        return logits.grad, model.weight.grad
+
+    logits, weights = gradients(torch.float32)
+    assert bands(logits).zero == logits.numel()
+    assert bands(weights).zero < weights.numel()
+    assert all((found == 0).all() for found in gradients(torch.float16))
+
+
 def test_float32_itself_loses_nothing():
     assert bands(torch.tensor([1e-44, 1e38]), torch.float32) == (0, 1, 1, 0)
 
@@ -57,7 +78,7 @@ def test_float32_itself_loses_nothing():
         (
             ([1.0],),
             TypeError,
-            "values must be a floating-point tensor, got list. For a",
+            r"values must be a floating-point tensor, got list. .* pass logits\.grad",
         ),
         ((torch.tensor([1]),), TypeError, "got torch.int64"),
         (
@@ -136,6 +157,39 @@ def test_refusal_is_raised_and_everything_put_back():
     assert torch.ones(1).sum() == 1
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda layer, x: layer(torch.empty(1, 3)),
+        lambda layer, x: layer.cuda(),
+        lambda layer, x: x.cuda(),
+        lambda layer, x: nn.Linear(3, 4).cuda(),
+        lambda layer, x: nn.Linear(3, 4).to("cuda"),
+    ],
+    ids=["real layer", "moved", "real tensor", "made inside, then moved", "the same"],
+)
+def test_what_is_real_or_moved_is_refused_with_the_way_out(use):
+    layer, x, before = nn.Linear(3, 4), torch.ones(1, 3), autocast_state()
+    with (
+        pytest.raises(
+            RuntimeError,
+            match=r"dry_autocast: .* made inside .* Write nn.Linear\(3, 4, ",
+        ),
+        dry_autocast("cuda", torch.float16),
+    ):
+        use(layer, x)
+    assert autocast_state() == before
+    assert layer(x).isfinite().all()
+
+
+def test_other_errors_inside_pass_unchanged():
+    with (
+        pytest.raises(AssertionError, match=r"^mine$"),
+        dry_autocast("cpu", torch.float16),
+    ):
+        raise AssertionError("mine")
+
+
 def test_real_layer_is_unharmed_by_a_dry_run_before_it():
     layer = nn.Linear(3, 3)
     with torch.autocast("cpu", torch.bfloat16):
@@ -166,6 +220,37 @@ def test_bad_input_of_dry_autocast_is_named(arguments, message):
 
 
 # --- what the chapter relies on ------------------------------------------------------
+
+
+def cell_with(text: str) -> str:
+    path = ROOT / "notebooks/mixed_precision.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    (source,) = [c.source for c in cells if c.cell_type == "code" and text in c.source]
+    return source
+
+
+@pytest.mark.parametrize("made_up", [record(), record_of_an_old_card()])
+def test_chapter_shows_a_record_once_there_is_one(
+    monkeypatch, tmp_path, capsys, made_up
+):
+    (tmp_path / "gpu.json").write_text(json.dumps(made_up))
+    monkeypatch.setattr(recorded, "FOLDERS", (tmp_path,))
+    shown = []
+    monkeypatch.setattr(
+        "IPython.display.display",
+        lambda data, metadata, raw: shown.append((data, metadata)),
+    )
+    exec(cell_with("describe_mixed_precision"), {})
+    told = capsys.readouterr().out
+    ((data, metadata),) = shown
+    alt = metadata["image/png"]["alt"]
+    assert alt == data["text/plain"].splitlines()[0]
+    assert alt == recorded.describe_mixed_precision(made_up)
+    assert " ".join(told.split()) == alt
+    assert "Measured on Imaginary GPU" in alt
+    assert "RuntimeError" in alt  # of BCELoss, as in the dry run
+    assert "claims no speed-up" not in alt
+    assert max(map(len, told.splitlines())) <= 72
 
 
 def test_scaler_scales_on_the_cpu():
@@ -206,14 +291,14 @@ def test_scaler_scales_on_the_cpu():
         ("order", "CBDEA", "hint", "C decides from what the step has found"),
         ("order", "b, d, e, a, c", "correct", "true gradients"),
         ("order", list("BDEAC"), "correct", "true gradients"),
-        ("scale", 8192, "correct", "halved three times"),
-        ("scale", 65536, "hint", "where it starts"),
-        ("scale", 32768, "hint", "after one"),
-        ("scale", 16384, "hint", "after two"),
-        ("scale", 4096, "hint", "after four"),
-        ("scale", 524288, "hint", "goes down"),
-        ("scale", 65536 / 3, "hint", "not divided"),
-        ("scale", 13, "hint", "its exponent"),
+        ("scale", 512, "correct", "begins the next interval"),
+        ("scale", 4096, "hint", "where it starts"),
+        ("scale", 256, "hint", "Clean steps count too"),
+        ("scale", 128, "hint", "they do not halve it"),
+        ("scale", 1024, "hint", "each multiplies by 0.25; then one interval"),
+        ("scale", 2048, "hint", "not by 0.5"),
+        ("scale", 131072, "hint", "goes down"),
+        ("scale", 9, "hint", "its exponent"),
         ("scale", 0, "hint", "too small"),
     ],
 )
@@ -230,11 +315,14 @@ def test_number_that_is_checked_is_torch_s(exercise):
         while torch.tensor(1e-8 * found, dtype=torch.float16) == 0:
             found *= 2
     else:
-        scaler, weight = torch.amp.GradScaler("cpu"), nn.Parameter(torch.ones(1))
-        optimizer = torch.optim.SGD([weight], lr=1.0)
-        for _ in range(3):
+        scaler = torch.amp.GradScaler(
+            "cpu", init_scale=4096, backoff_factor=0.25, growth_interval=2
+        )
+        weight = nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([weight], lr=0.0)
+        for factor in (math.inf, math.inf, 1.0, 1.0, 1.0):
             optimizer.zero_grad()
-            scaler.scale(weight.sum() * math.inf).backward()
+            scaler.scale(weight.sum() * factor).backward()
             scaler.step(optimizer)
             scaler.update()
         found = scaler.get_scale()

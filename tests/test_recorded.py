@@ -32,7 +32,9 @@ def record(**changes) -> dict:
             "model": "ResNet-50",
             "batch": 64,
             "pixels": 224,
+            "memory_format": "channels first",
             "steps": 50,
+            "repeats": 5,
             "time_ms": times,
             "peak_mib": {mode: 10 * ms for mode, ms in times.items()},
         },
@@ -44,6 +46,15 @@ def record(**changes) -> dict:
         },
     }
     return made_up | changes
+
+
+def record_of_an_old_card() -> dict:
+    """A made-up record of a card without TF32 and bfloat16."""
+    made_up = copy.deepcopy(record())
+    for mode in ("tf32", "bf16"):
+        for key in ("time_ms", "peak_mib"):
+            made_up["training_step"][key][mode] = recorded.NOT_SUPPORTED
+    return made_up
 
 
 @pytest.fixture
@@ -74,8 +85,10 @@ def clock_time_ms(work) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def cpu(peak_mib=lambda: 1.0) -> bench_gpu.Device:
-    return bench_gpu.Device("cpu", clock_time_ms, lambda: None, peak_mib, lambda: FACTS)
+def cpu(peak_mib=lambda: 1.0, supports=lambda mode: True) -> bench_gpu.Device:
+    return bench_gpu.Device(
+        "cpu", clock_time_ms, lambda: None, peak_mib, lambda: FACTS, supports
+    )
 
 
 def tiny_net() -> nn.Module:
@@ -106,19 +119,84 @@ def test_benchmark_runs_whole_on_the_cpu(write):
 
 
 def test_time_is_the_median_and_the_peak_is_the_devices():
-    times, resets = iter([9.0, 1.0, 2.0]), []
+    times, resets, steps = iter([18.0, 2.0, 4.0]), [], []
     device = bench_gpu.Device(
         "cpu",
         lambda work: (work(), next(times))[1],
         lambda: resets.append(1),
         lambda: 77.0,
         dict,
+        None,
     )
+
+    def counted() -> nn.Module:
+        model = tiny_net()
+        model.register_forward_hook(lambda *_: steps.append(1))
+        return model
+
     settings = bench_gpu.Settings(
-        {"ResNet-50": tiny_net}, {"ResNet-50": (4, 3, 8, 8)}, 10, steps=3
+        {"ResNet-50": counted}, tiny().shapes, 10, warm_up=1, steps=2, repeats=3
     )
     assert bench_gpu.measure_step(device, settings, "ResNet-50", "fp32") == (2.0, 77.0)
     assert resets == [1]
+    assert len(steps) == 1 + 3 * 2  # two steps each time that the clock runs
+
+
+def test_mode_that_the_card_lacks_is_left_out_and_named(write):
+    device = cpu(supports=lambda mode: mode not in ("tf32", "bf16"))
+    write(bench_gpu.measure(device, tiny()))
+    for values in ("time_ms", "peak_mib"):
+        by_mode = recorded.gpu_record()["training_step"][values]
+        assert by_mode["tf32"] == by_mode["bf16"] == "not supported"
+        assert by_mode["fp16"] > 0
+
+
+@pytest.mark.parametrize(("capability", "supported"), [((7, 5), False), ((8, 0), True)])
+def test_tf32_and_bfloat16_need_a_card_that_has_them(
+    monkeypatch, capability, supported
+):
+    def is_bf16_supported(including_emulation=True):
+        return including_emulation or capability >= (8, 0)
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    found = {mode: bench_gpu.cuda_supports(mode) for mode in recorded.MODES}
+    assert found == {"fp32": True, "tf32": supported, "fp16": True, "bf16": supported}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "driver"),
+    [
+        (subprocess.CalledProcessError(9, "nvidia-smi"), "unknown"),
+        (subprocess.TimeoutExpired("nvidia-smi", 60), "unknown"),
+        (FileNotFoundError("nvidia-smi"), "unknown"),
+        ("\n", "unknown"),
+        ("570.1\n570.1\n", "570.1"),
+    ],
+    ids=["fails", "hangs", "missing", "silent", "two cards"],
+)
+def test_driver_is_told_or_unknown(monkeypatch, outcome, driver):
+    def told(*_, **__):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(subprocess, "check_output", told)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    assert bench_gpu.cuda_facts()["driver"] == driver
+    assert bench_gpu.cuda_facts()["hardware"] == "a card"
+
+
+def test_facts_are_asked_before_anything_is_measured():
+    def measured(*_):
+        raise AssertionError("measured before the facts were there")
+
+    def no_facts():
+        raise OSError("no facts")
+
+    device = bench_gpu.Device("cpu", measured, measured, measured, no_facts, bool)
+    with pytest.raises(OSError, match="no facts"):
+        bench_gpu.measure(device, tiny())
 
 
 @pytest.mark.parametrize(
@@ -159,8 +237,33 @@ def test_tf32_is_given_back_as_it_was():
 
 
 def test_item_cost_divides_by_the_steps():
-    device = bench_gpu.Device("cpu", lambda work: (work(), 8.0)[1], None, None, None)
+    device = bench_gpu.Device(
+        "cpu", lambda work: (work(), 8.0)[1], None, None, None, None
+    )
     assert bench_gpu.item_cost(device, tiny(), "MLP") == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("mode", ["fp32", "tf32", "item"])
+def test_tf32_is_on_where_it_is_measured_and_nowhere_else(mode):
+    seen = set()
+
+    def spied() -> nn.Module:
+        model, backends = tiny_net(), torch.backends
+        model.register_forward_hook(
+            lambda *_: seen.update(
+                (backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32)
+            )
+        )
+        return model
+
+    settings = bench_gpu.Settings(
+        {"ResNet-50": spied}, tiny().shapes, 10, warm_up=1, steps=1, repeats=1
+    )
+    if mode == "item":
+        bench_gpu.item_cost(cpu(), settings, "ResNet-50")
+    else:
+        bench_gpu.measure_step(cpu(), settings, "ResNet-50", mode)
+    assert seen == {mode == "tf32"}
 
 
 def test_refusal_of_bce_is_told_or_that_there_was_none(monkeypatch):
@@ -303,6 +406,63 @@ def test_each_missing_field_is_refused(write):
         write({key: value for key, value in record().items() if key != name})
         with pytest.raises(ValueError, match=r"record must have the fields"):
             recorded.gpu_record()
+
+
+@pytest.mark.parametrize("value", ["unsupported", 0, None])
+def test_mode_is_measured_or_not_supported(write, value):
+    wrong = record_of_an_old_card()
+    wrong["training_step"]["time_ms"]["bf16"] = value
+    write(wrong)
+    with pytest.raises(
+        ValueError, match=r"bf16 must be a positive number or 'not supported', got"
+    ):
+        recorded.gpu_record()
+
+
+def test_float16_and_float32_are_always_measured(write):
+    wrong = record()
+    wrong["training_step"]["time_ms"]["fp16"] = recorded.NOT_SUPPORTED
+    write(wrong)
+    with pytest.raises(ValueError, match=r"fp16 must be a positive number, got 'not"):
+        recorded.gpu_record()
+
+
+def test_time_without_a_peak_is_refused(write):
+    wrong = record_of_an_old_card()
+    wrong["training_step"]["time_ms"]["bf16"] = 3.0
+    write(wrong)
+    with pytest.raises(
+        ValueError, match=r"training_step must have a time and a peak of the same modes"
+    ):
+        recorded.gpu_record()
+
+
+def test_training_step_is_told_in_words(folder):
+    assert recorded.describe_mixed_precision() == (
+        "Not recorded yet: run `make bench-gpu` on a machine with a CUDA GPU, "
+        "then `make run`. Until then this book claims no speed-up."
+    )
+    told = recorded.describe_mixed_precision(record())
+    assert told.startswith(
+        "Time and peak memory of a training step, ResNet-50, 64 images, channels first: "
+        "fp32 400 ms (1.00 times the speed of fp32) and 4000 MiB; tf32 200 ms (2.00 "
+    )
+    assert "claims no speed-up" not in told
+    assert "Not supported" not in told
+    old = recorded.describe_mixed_precision(record_of_an_old_card())
+    assert old.endswith(
+        "1100 MiB. Not supported by this card: tf32, bf16. "
+        "BCELoss under autocast: RuntimeError. "
+        + recorded.describe_gpu_record(record())
+    )
+    with pytest.raises(ValueError, match=r"describe_mixed_precision: record must have"):
+        recorded.describe_mixed_precision({"hardware": "none"})
+
+
+def test_figure_leaves_out_what_the_card_lacks():
+    told = plots.describe(recorded.plot_training_step(record_of_an_old_card()))
+    assert told.count("2 points") == 2
+    assert "first 400, last 110" in told
 
 
 def test_figure_shows_every_mode_twice():

@@ -3,7 +3,8 @@
     python tools/bench_gpu.py              # or: make bench-gpu
     python tools/bench_gpu.py --batch 16   # for a small card
 
-1. Time and peak memory of a ResNet-50 training step in fp32, tf32, fp16 and bf16.
+1. Time and peak memory of a ResNet-50 training step in fp32, tf32, fp16 and bf16, as
+   far as the card has them, in PyTorch's default memory format, channels first.
 2. The error that BCELoss raises under CUDA autocast.
 3. What `loss.item()` costs in every step, against a sum that stays on the device.
 
@@ -19,7 +20,6 @@ import datetime
 import gc
 import json
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from run import write_whole
 
-from helpers.recorded import MODES, check_record
+from helpers.recorded import MODES, NOT_SUPPORTED, check_record
 
 ROOT = Path(__file__).parents[1]
 PATH = ROOT / "book" / "data" / "gpu.json"
@@ -43,7 +43,7 @@ NO_GPU = "No CUDA GPU is at hand, so nothing was measured and nothing written."
 SIXTEEN_BITS = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 Pair = tuple[float, float]
-Work = Callable[[], Tensor | float]
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Device:
     reset_peak: Callable[[], None]
     peak_mib: Callable[[], float]
     facts: Callable[[], dict[str, str]]
+    supports: Callable[[str], bool]  # whether a mode is the hardware's own
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,31 @@ def cuda_reset_peak() -> None:
 
 def cuda_facts() -> dict[str, str]:
     """Return the card, its driver and the CUDA version that PyTorch was built with."""
-    driver = "unknown"
-    if shutil.which("nvidia-smi"):
-        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        driver = subprocess.check_output(command, text=True).split("\n")[0].strip()
     return {
         "hardware": torch.cuda.get_device_name(),
-        "driver": driver,
+        "driver": driver_version(),
         "cuda": str(torch.version.cuda),
     }
+
+
+def driver_version() -> str:
+    """Return what nvidia-smi says, or "unknown": it is missing on some machines."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.check_output(command, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.partition("\n")[0].strip() or "unknown"
+
+
+def cuda_supports(mode: str) -> bool:
+    """Say whether the card computes in a mode itself.
+
+    Older cards, such as a T4, emulate bfloat16 slowly, and take TF32 for float32.
+    """
+    if mode == "bf16":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return mode != "tf32" or torch.cuda.get_device_capability() >= (8, 0)
 
 
 CUDA = Device(
@@ -105,6 +122,7 @@ CUDA = Device(
     cuda_reset_peak,
     lambda: torch.cuda.max_memory_allocated() / 2**20,
     cuda_facts,
+    cuda_supports,
 )
 
 
@@ -158,14 +176,23 @@ def training(device: Device, settings: Settings, name: str, mode: str) -> Work:
 
 
 def measure_step(device: Device, settings: Settings, name: str, mode: str) -> Pair:
-    """Return the median time in ms and the peak memory in MiB of a training step."""
+    """Return the time in ms and the peak memory in MiB of a training step.
+
+    Many steps are timed in one go, as in a training: a GPU that is idle before each of
+    them would wait for its first kernels. Of several such runs the median counts.
+    """
     with tf32(mode == "tf32"):
         device.reset_peak()
         step = training(device, settings, name, mode)
+
+        def run() -> None:
+            for _ in range(settings.steps):
+                step()
+
         for _ in range(settings.warm_up):
             step()
-        times = [device.time_ms(step) for _ in range(settings.steps)]
-        return statistics.median(times), device.peak_mib()
+        times = [device.time_ms(run) for _ in range(settings.repeats)]
+        return statistics.median(times) / settings.steps, device.peak_mib()
 
 
 def item_cost(device: Device, settings: Settings, name: str) -> Pair:
@@ -181,11 +208,12 @@ def item_cost(device: Device, settings: Settings, name: str) -> Pair:
             total += step()
         return total.item()
 
-    every_step(), at_the_end()  # warm-up
-    pairs = [
-        (device.time_ms(every_step), device.time_ms(at_the_end))
-        for _ in range(settings.repeats)
-    ]
+    with tf32(False):  # by default, convolutions use it
+        every_step(), at_the_end()  # warm-up
+        pairs = [
+            (device.time_ms(every_step), device.time_ms(at_the_end))
+            for _ in range(settings.repeats)
+        ]
     every, end = (statistics.median(times) for times in zip(*pairs, strict=True))
     return every / settings.steps, end / settings.steps
 
@@ -205,9 +233,15 @@ def measure(device: Device, settings: Settings) -> dict:
     """Measure everything, and return the record that helpers.recorded describes."""
     name = "ResNet-50"
     batch, _, pixels, _ = settings.shapes[name]
-    steps = {mode: measure_step(device, settings, name, mode) for mode in MODES}
+    facts = device.facts()  # first: what fails here should not cost the measurements
+    steps = {
+        mode: measure_step(device, settings, name, mode)
+        if device.supports(mode)
+        else None
+        for mode in MODES
+    }
     items = {model: item_cost(device, settings, model) for model in settings.models}
-    record = device.facts() | {
+    record = facts | {
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "python": platform.python_version(),
@@ -216,7 +250,9 @@ def measure(device: Device, settings: Settings) -> dict:
             "model": name,
             "batch": batch,
             "pixels": pixels,
+            "memory_format": "channels first",
             "steps": settings.steps,
+            "repeats": settings.repeats,
             "time_ms": _column(steps, 0),
             "peak_mib": _column(steps, 1),
         },
@@ -231,9 +267,12 @@ def measure(device: Device, settings: Settings) -> dict:
     return record
 
 
-def _column(pairs: dict[str, Pair], at: int) -> dict[str, float]:
+def _column(pairs: dict[str, Pair | None], at: int) -> dict[str, float | str]:
     """Return the first or second of each pair, in four significant digits."""
-    return {name: float(f"{pair[at]:.4g}") for name, pair in pairs.items()}
+    return {
+        name: float(f"{pair[at]:.4g}") if pair else NOT_SUPPORTED
+        for name, pair in pairs.items()
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -50,17 +50,33 @@ def order(answer: object) -> Verdict:
 
 
 scale = NumberCheck(
-    prompt="The first three steps of a new GradScaler overflow. What is its scale now?",
-    answer=8192,
+    prompt="Start 4096, backoff factor 0.25, growth interval 2: what is the scale after two "
+    "steps that overflow and three that do not?",
+    answer=512,
     tolerance=0,
-    praise="65,536 halved three times. None of the three batches has moved a weight.",
+    praise="4096 becomes 1024, then 256; two clean steps double it, and the third only "
+    "begins the next interval.",
     hints=[
-        Hint(65536, 65536, "that is where it starts. Each inf changes it."),
-        Hint(32768, 32768, "that is after one."),
-        Hint(16384, 16384, "that is after two."),
-        Hint(4096, 4096, "that is after four."),
-        Hint(524288, 524288, "on inf it goes down."),
-        Hint(21845, 21846, "it is halved each time, not divided by their number."),
-        Hint(13, 13, "that is its exponent: the scale is two to this power."),
+        Hint(4096, 4096, "that is where it starts. Each inf changes it."),
+        Hint(
+            256,
+            256,
+            "that is after the two infs. Clean steps count too: see the interval.",
+        ),
+        Hint(128, 128, "two clean steps double the scale; they do not halve it."),
+        Hint(
+            1024,
+            1024,
+            "two infs, and each multiplies by 0.25; then one interval of two "
+            "clean steps is complete.",
+        ),
+        Hint(
+            2048,
+            2048,
+            "each inf multiplies by 0.25, not by 0.5; and it takes two clean "
+            "steps to double.",
+        ),
+        Hint(131072, 131072, "on inf it goes down."),
+        Hint(9, 9, "that is its exponent: the scale is two to this power."),
     ],
 )
