@@ -14,11 +14,13 @@ def grouped(batches: Iterable, k: int) -> Iterator[list]:
 
     A loop over groups needs no counter: what belongs to an update (clipping, the steps
     of optimizer and scheduler, ``zero_grad``) stands behind the loop over its batches,
-    and nothing is left over at the end.
+    and nothing is left over at the end. The loss of a shorter group is to be divided as
+    that of a full one: else its few samples make a full step.
 
     Args:
         batches: a DataLoader, or any iterable of batches. The ``k`` batches of a group
-            are in memory together; their activations need not be.
+            are in memory together; their activations need not be. A pair ``(x, y)`` of
+            whole tensors is two batches: pass ``zip(x.split(16), y.split(16))``.
         k: micro-batches in an update, 1 or more.
 
     Returns:
@@ -64,7 +66,8 @@ def accumulation_weights(sizes: Sequence[float] | Tensor) -> list[float]:
     """Return the factor of each micro-batch's mean loss: its share of the whole.
 
     With these factors the accumulated gradient is that of one large batch, however the
-    batch is cut. Layers or losses that look across the batch are the exception.
+    batch is cut. Layers and losses that look across the batch are the exception, such as
+    batch normalisation and contrastive losses; and dropout draws other masks.
 
     Args:
         sizes: what each mean was divided by, ``(K,)``, positive. Samples; or tokens
@@ -101,12 +104,14 @@ def accumulation_weights(sizes: Sequence[float] | Tensor) -> list[float]:
 def _size(value: object, place: int) -> float:
     """Return one size as a float, or say which one cannot be used."""
     try:
-        number = float("nan") if isinstance(value, (str, bool)) else float(value)
+        number = None if isinstance(value, (str, bool)) else float(value)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        number = float("nan")
-    if isinstance(value, (str, bool)) or (number != number and value == value):
+        number = None
+    if number is None:
+        shape = getattr(value, "shape", None)
+        got = repr(value) if shape is None else f"an array of shape {tuple(shape)}"
         raise TypeError(
-            f"accumulation_weights: sizes must be numbers, got {value!r} at position "
+            f"accumulation_weights: sizes must be numbers, got {got} at position "
             f"{place}. Pass how many samples or tokens each mean was taken over."
         )
     if number == 0:

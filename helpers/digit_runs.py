@@ -25,6 +25,7 @@ class Runs(NamedTuple):
         weights: at the end ``(5, P)``.
         losses: on the training set, after each epoch ``(5, epochs)``.
         accuracy: on the test set in per cent ``(5,)``.
+        before: the same, before the last update ``(5,)``.
         norms: of the gradient at each update, before clipping ``(5, updates)``; without
             a ``max_norm`` nothing is measured, ``(5, 0)``.
     """
@@ -32,16 +33,29 @@ class Runs(NamedTuple):
     weights: Tensor
     losses: Tensor
     accuracy: Tensor
+    before: Tensor
     norms: Tensor
 
     @property
     def spread(self) -> str:
         """The lowest and the highest accuracy."""
-        return f"{self.accuracy.min():.0f}% to {self.accuracy.max():.0f}%"
+        return _spread(self.accuracy)
+
+    @property
+    def spread_before(self) -> str:
+        """The lowest and the highest accuracy before the last update."""
+        return _spread(self.before)
 
     def same(self, other: Runs, within: float) -> bool:
         """Tell whether all weights agree with those of other runs."""
         return bool((self.weights - other.weights).abs().max() < within)
+
+
+def _spread(accuracy: Tensor) -> str:
+    return f"{accuracy.min():.0f}% to {accuracy.max():.0f}%"
+
+
+LAST = ("mean", "share", "drop", "leak")
 
 
 def five_runs(
@@ -63,7 +77,8 @@ def five_runs(
         make_optimizer: ``make_optimizer(parameters)``.
         last: what happens to the short group at the end of an epoch: ``"drop"`` leaves
             it out; else it is an update, with a ``total`` of its own samples
-            (``"mean"``) or of a full group's (``"share"``).
+            (``"mean"``) or of a full group's (``"share"``). ``"leak"`` leaves it, as
+            with ``"mean"``, in ``.grad`` for the next epoch's first update.
         max_norm: to which the gradient is clipped before each step.
         epochs: passes over the training set.
 
@@ -73,9 +88,9 @@ def five_runs(
     Raises:
         ValueError: for another ``last``.
     """
-    if last not in ("mean", "share", "drop"):
+    if last not in LAST:
         raise ValueError(
-            f"five_runs: last must be 'mean', 'share' or 'drop', got {last!r}."
+            f"five_runs: last must be one of {', '.join(LAST)}, got {last!r}."
         )
     rows = [
         _run(seed, backward, k, make_optimizer, last, max_norm, epochs)
@@ -86,29 +101,37 @@ def five_runs(
 
 def _run(seed, backward, k, make_optimizer, last, max_norm, epochs) -> tuple:
     """Train with one seed; PyTorch's global random state is left alone."""
-    data, full, losses, norms = _digits(seed), MICRO * k, [], []
+    data, full, losses, norms, before = _digits(seed), MICRO * k, [], [], None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)
         model = nn.Sequential(*layers).double()
         optimizer = make_optimizer(model.parameters())
-        for _ in range(epochs):
+        for epoch in range(1, epochs + 1):
             for rows in torch.randperm(len(data.y_train)).split(full):
                 if len(rows) < full and last == "drop":
                     continue
                 total = full if last == "share" else len(rows)
                 backward(model, data.x_train[rows], data.y_train[rows], total)
+                if len(rows) < full and last == "leak":
+                    continue
                 if max_norm < math.inf:
                     norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
                     norms.append(norm.item())
+                before = _accuracy(model, data) if epoch == epochs else None
                 optimizer.step()
                 optimizer.zero_grad()
             with torch.no_grad():
                 losses.append(F.cross_entropy(model(data.x_train), data.y_train))
+    weights, accuracy = flat(model.parameters()), _accuracy(model, data)
+    return weights, torch.stack(losses), accuracy, before, torch.tensor(norms)
+
+
+def _accuracy(model: nn.Module, data: Split) -> Tensor:
+    """Return the share of test digits that are recognised, in per cent."""
     with torch.no_grad():
-        hits = (model(data.x_test).argmax(dim=1) == data.y_test).double()
-    weights = flat(model.parameters())
-    return weights, torch.stack(losses), 100 * hits.mean(), torch.tensor(norms)
+        hits = model(data.x_test).argmax(dim=1) == data.y_test
+    return 100 * hits.double().mean()
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +87,8 @@ def difference(found: Tensor, wanted: Tensor) -> str:
         wanted: ``(N,)``.
 
     Returns:
-        ``"< 1e-12"`` if float64's rounding can explain it, else such as ``"79%"``.
+        Such as ``"79%"``; ``"< 1e-12"`` if float64's rounding can explain it, and
+        ``"< 0.1%"`` if that of shorter types can.
 
     Raises:
         ValueError: if the shapes differ.
@@ -95,6 +96,8 @@ def difference(found: Tensor, wanted: Tensor) -> str:
     Example:
         >>> difference(torch.tensor([3.0, 0.0]), torch.tensor([2.0, 0.0]))
         '50%'
+        >>> difference(torch.tensor([3.0, 0.0]), torch.tensor([3.001, 0.0]))
+        '< 0.1%'
     """
     if found.shape != wanted.shape:
         raise ValueError(
@@ -102,7 +105,10 @@ def difference(found: Tensor, wanted: Tensor) -> str:
             f"{tuple(found.shape)} and {tuple(wanted.shape)}."
         )
     relative = ((found - wanted).norm() / wanted.norm()).item()
-    return "< 1e-12" if relative < 1e-12 else f"{relative:.0%}"
+    for limit, text in ((1e-12, "< 1e-12"), (1e-3, "< 0.1%"), (1e-2, "< 1%")):
+        if relative < limit:
+            return text
+    return f"{relative:.0%}"
 
 
 def factors_in(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
@@ -122,45 +128,3 @@ def factors_in(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """
     columns = torch.stack(list(parts), dim=1)
     return torch.linalg.lstsq(columns, total.unsqueeze(1)).solution.squeeze(1)
-
-
-class _Saved:
-    """A tensor that autograd keeps for the backward pass; counted while it is alive."""
-
-    def __init__(self, tensor: Tensor, meter: dict, nbytes: int) -> None:
-        self.tensor, self.meter, self.nbytes = tensor, meter, nbytes
-        meter["now"] += nbytes
-        meter["peak"] = max(meter["peak"], meter["now"])
-
-    def __del__(self) -> None:
-        self.meter["now"] -= self.nbytes
-
-
-def peak_saved_bytes(work: Callable[[], object], model: nn.Module) -> int:
-    """Return the most bytes that autograd keeps at a time while ``work()`` runs.
-
-    Args:
-        work: runs forward and backward passes.
-        model: its parameters are not counted: they are there anyway.
-
-    Returns:
-        Bytes; what two operations keep counts twice.
-
-    Example:
-        >>> model = nn.Linear(2, 1)
-        >>> x = torch.ones(5, 2)
-        >>> peak_saved_bytes(lambda: model(x).sum().backward(), model)
-        40
-
-    Source: https://docs.pytorch.org/docs/stable/autograd.html (saved tensors)
-    """
-    meter = {"now": 0, "peak": 0}
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-
-    def pack(tensor: Tensor) -> _Saved:
-        is_weight = tensor.untyped_storage().data_ptr() in own
-        return _Saved(tensor, meter, 0 if is_weight else tensor.nbytes)
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
-        work()
-    return meter["peak"]

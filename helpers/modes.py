@@ -79,6 +79,8 @@ def kept_for_backward(
 ) -> AbstractContextManager[Callable[[], int]]:
     """Count the bytes that autograd keeps of what runs inside, weights left out.
 
+    The function that counts has a ``peak``: the most that was held at a time so far.
+
     Args:
         model: its weights and buffers are not counted; they are there anyway.
 
@@ -101,6 +103,8 @@ def kept_for_backward(
         >>> del output
         >>> kept_bytes()
         0
+        >>> kept_bytes.peak
+        48
 
     Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.saved_tensors_hooks
     """
@@ -126,11 +130,13 @@ def _kept_for_backward(model: nn.Module) -> Iterator[Callable[[], int]]:
         box = _Box(tensor)
         if tensor.untyped_storage().data_ptr() not in own:
             boxes.add(box)
+            kept_bytes.peak = max(kept_bytes.peak, kept_bytes())
         return box
 
     def kept_bytes() -> int:
         return _bytes_covered(box.tensor for box in boxes)
 
+    kept_bytes.peak = 0
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda box: box.tensor):
         yield kept_bytes
 
