@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 
-from playwright.sync_api import Browser
+import claims
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+PAGES = [f"{file}.html" for file in [*claims.pages(), "search", "genindex"]]
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 READY = """async () => {
@@ -46,3 +50,16 @@ class Visit:
     def megabytes(self) -> float:
         """What has come over the wire so far, compressed as a server would."""
         return sum(len(gzip.compress(body)) for body in self.bodies.values()) / 1e6
+
+
+def violations(page: Page, **rules: dict) -> list[tuple]:
+    """Return the accessibility rules of axe-core that a page breaks, and where."""
+    options = {"resultTypes": ["violations"], "rules": rules}
+    found = Axe().run(page, options=options).response["violations"]
+    return [(v["id"], [node["target"] for node in v["nodes"]]) for v in found]
+
+
+def too_wide_px(page: Page) -> int:
+    """Return by how much a page is wider than the screen."""
+    root = "document.documentElement"
+    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
