@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import math
 import os
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +17,6 @@ from typing import BinaryIO
 from helpers.checkpoint_values import (
     Contents,
     Storage,
-    item_bytes,
     parts,
     read_values,
     whole_numbers,
@@ -22,13 +24,20 @@ from helpers.checkpoint_values import (
 from helpers.pickle_machine import Machine
 from helpers.pickle_steps import Budget, Damaged, Node, Source
 
+codecs.lookup("cp437")  # names in a zip; imported here, not when a file asks for it
 LEGACY_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
-DIRECTORY_BYTES = 8 * 2**20  # of a zip archive: about 100,000 members
+DIRECTORY_BYTES = 8 * 2**20  # of a zip archive
+MEMBERS = 50_000
+EXTRA = 200  # bytes beside a member's name in the directory; PyTorch has 28 at most
 HEADER_BYTES = 4 * 2**20  # of a safetensors file: about 40,000 tensors
+BRACKETS = 200_000  # in that header; a tensor has three
+HINTS = 20
 KINDS = {"F": "float", "I": "int", "U": "uint"}
 SAFETENSORS = {"BOOL": "bool", "BF16": "bfloat16", "C64": "complex64"}
 SAFETENSORS |= {f"{k}{n}": f"{v}{n}" for k, v in KINDS.items() for n in (8, 16, 32, 64)}
 SAFETENSORS |= {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+SAFETENSORS |= {"F8_E4M3FNUZ": "float8_e4m3fnuz", "F8_E5M2FNUZ": "float8_e5m2fnuz"}
+SAFETENSORS |= {"F8_E8M0": "float8_e8m0fnu", "F4": "float4"}
 
 
 # --- pickles, one after the other: torch.save before 1.6, and plain ones ---
@@ -37,12 +46,11 @@ SAFETENSORS |= {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 def read_legacy(file: BinaryIO, size: int) -> Contents:
     """Read five pickles, then each storage's length and bytes."""
     source, machine, contents = Source(file, Budget()), Machine(), Contents()
-    _, protocol, system, root, keys = (machine.load(source) for _ in range(5))
-    if protocol != 1001:
+    magic, protocol, system, root, keys = (machine.load(source) for _ in range(5))
+    if (magic, protocol) != (int.from_bytes(LEGACY_MAGIC, "little"), 1001):
         raise Damaged("has a protocol other than 1001, the only one: it is damaged")
-    contents.names, contents.instructions = list(machine.names), machine.instructions
-    contents.hints = {str(k): str(v) for k, v in _plain_pairs(system)}
-    read_values(root, contents)
+    contents.hints = {k[:40]: str(v)[:40] for k, v in _plain_pairs(system)}
+    read_values(root, machine, contents)
     for key in parts(keys, len(contents.storages)):
         storage = contents.storages.get(key) if isinstance(key, str) else None
         (count,) = struct.unpack("<q", Source(file, Budget()).take(8))
@@ -57,7 +65,7 @@ def read_legacy(file: BinaryIO, size: int) -> Contents:
 
 
 def _plain_pairs(node: object) -> Iterator[tuple]:
-    pairs = (node.pairs or []) if isinstance(node, Node) else []
+    pairs = (node.pairs or [])[: 2 * HINTS] if isinstance(node, Node) else []
     for key, value in zip(pairs[::2], pairs[1::2], strict=False):
         if isinstance(key, str) and isinstance(value, (str, int)):
             yield key, value
@@ -67,8 +75,9 @@ def read_plain(file: BinaryIO, size: int) -> Contents:
     """Read one pickle that torch.save has not written."""
     machine, contents = Machine(), Contents()
     root = machine.load(Source(file, Budget()))
-    contents.names, contents.instructions = list(machine.names), machine.instructions
-    read_values(root, contents)
+    if root == int.from_bytes(LEGACY_MAGIC, "little"):
+        raise Damaged("hides that it is a legacy file of PyTorch: it is hostile")
+    read_values(root, machine, contents)
     return contents
 
 
@@ -76,9 +85,13 @@ def read_plain(file: BinaryIO, size: int) -> Contents:
 
 
 def open_zip(file: BinaryIO, size: int) -> zipfile.ZipFile:
-    """Open an archive whose directory is short and lies where every reader looks."""
-    file.seek(max(0, size - 42))
-    tail = file.read(42)
+    """Open an archive that every reader takes for the same, and whose directory is short.
+
+    PyTorch's reader and Python's differ in where they look for the directory, and in
+    which of two members they take. What they could read differently is refused.
+    """
+    file.seek(max(0, size - 98))
+    tail = file.read(98)
     if tail[-22:-18] != b"PK\x05\x06" or len(tail) < 22:
         raise Damaged(
             "has no zip directory at its end: it is truncated, as by a stopped download "
@@ -86,69 +99,96 @@ def open_zip(file: BinaryIO, size: int) -> zipfile.ZipFile:
         )
     length, offset = struct.unpack("<II", tail[-10:-2])
     end = size - 22
-    if len(tail) == 42 and tail[:4] == b"PK\x06\x07":  # torch.save always writes it
-        (end,) = struct.unpack("<Q", tail[8:16])
-        file.seek(end)
-        record = file.read(56).ljust(56, b"\0")
-        length, offset = struct.unpack("<QQ", record[40:56])
+    if tail[-42:-38] == b"PK\x06\x07":  # torch.save always writes it
+        (end,) = struct.unpack("<Q", tail[-34:-26])
+        if end != size - 98 or tail[:4] != b"PK\x06\x06":
+            raise Damaged("has two places for its zip directory: damaged or hostile")
+        length, offset = struct.unpack("<QQ", tail[40:56])
     if offset + length != end:
         raise Damaged("has bytes around its zip archive: it is damaged or hostile")
     if length > DIRECTORY_BYTES:
         raise Damaged(f"has a zip directory of {length:,} bytes: too many members")
+    file.seek(offset)
+    _require_short(file.read(length))
     archive = zipfile.ZipFile(file)
-    if len(set(archive.namelist())) < len(archive.namelist()):
-        raise Damaged("has two members of one name: it is damaged or hostile")
+    _require_plain_names(archive.infolist())
     return archive
+
+
+def _require_short(directory: bytes) -> None:
+    """Raise an error for more members, or more beside their names, than are normal."""
+    at = count = 0
+    while at + 46 <= len(directory):
+        name, extra, comment = struct.unpack_from("<HHH", directory, at + 28)
+        at, count = at + 46 + name + extra + comment, count + 1
+        if name > 1000 or extra + comment > EXTRA or count > MEMBERS:
+            raise Damaged(
+                f"has more than {MEMBERS:,} members, or one with a name or notes of "
+                "unusual length: none of PyTorch's writers makes that"
+            )
+
+
+def _require_plain_names(members: list[zipfile.ZipInfo]) -> None:
+    """Raise an error for names of which two readers could see different ones."""
+    names = [member.filename for member in members]
+    if len({name.lower() for name in names}) < len(names):  # PyTorch ignores case
+        raise Damaged("has two members of one name: it is damaged or hostile")
+    if names != [member.orig_filename for member in members]:
+        raise Damaged("has a member with two names: it is damaged or hostile")
 
 
 def read_zip(archive: zipfile.ZipFile, root: str, size: int) -> Contents:
     """Read data.pkl, and compare each storage with its member."""
     machine, contents = Machine(), Contents()
+    members = {info.filename: info for info in archive.infolist()}
+    if not any(info.CRC for info in members.values()):  # set_crc32_options(False)
+        for info in members.values():
+            del info.CRC  # there is none, and none is compared
     with _member(archive, f"{root}/data.pkl") as stream:
         source = Source(stream, Budget())
         value = machine.load(source)
         while stream.read1(2**16):  # to the end, where the checksum is compared
             source.budget.spend(count=2**16)
-    contents.names, contents.instructions = list(machine.names), machine.instructions
-    read_values(value, contents)
-    members = {info.filename: info for info in archive.infolist()}
+    read_values(value, machine, contents)
     for key, storage in contents.storages.items():
         info = members.get(f"{root}/data/{key}")
         if info is None or info.file_size < storage.bytes:
             raise Damaged(
-                f"has no member data/{key} of {storage.bytes:,} bytes: damaged"
+                f"has no member data/{key[:40]} of {storage.bytes:,} bytes: damaged"
             )
         if info.compress_type == zipfile.ZIP_STORED and info.compress_size > size:
-            raise Damaged(f"has a member data/{key} larger than itself: it is damaged")
+            raise Damaged(
+                f"has a member data/{key[:40]} larger than itself: it is damaged"
+            )
     for name in ("version", "byteorder", ".format_version", ".storage_alignment"):
         if f"{root}/{name}" in members:
             with _member(archive, f"{root}/{name}") as stream:
-                contents.hints[name] = (
-                    stream.read(20).decode("ascii", "replace").strip()
-                )
+                text = stream.read(20).decode("ascii", "replace")
+            contents.hints[name] = text.strip()
     return contents
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
     info = archive.getinfo(name)
     if info.flag_bits & 1 or info.compress_type not in (0, zipfile.ZIP_DEFLATED):
-        raise Damaged(f"has a member {name} packed as PyTorch never does")
-    return archive.open(info)
+        raise Damaged(f"has a member {name[:66]} packed as PyTorch never does")
+    return io.BufferedReader(archive.open(info), 2**16)  # by itself slow, byte by byte
 
 
 def zip_root(archive: zipfile.ZipFile) -> str:
     """Return the folder of data.pkl, or say what the archive is instead."""
     names = archive.namelist()
-    roots = [n[: -len("/data.pkl")] for n in names if n.endswith("/data.pkl")]
-    roots = [root for root in roots if "/" not in root]
-    if len(roots) != 1:
+    if not names:
+        raise Damaged("is an empty zip archive")
+    root = names[0].partition("/")[0]  # PyTorch takes the first member's
+    if f"{root}/data.pkl" not in names:
         raise Damaged(
-            f"is a zip archive with {len(roots)} data.pkl, where a checkpoint has 1. "
-            f"Its first member is {names[0]!r}. Unpack it first"
-            if names
-            else "is an empty zip archive"
+            f"is a zip archive with no data.pkl beside its first member, "
+            f"{names[0][:66]!r}. Unpack it first"
         )
-    return roots[0]
+    if not all(name.startswith(f"{root}/") for name in names):
+        raise Damaged("has members outside its folder: it is damaged or hostile")
+    return root
 
 
 def guarded(read: Callable[..., Contents], *args: object) -> Contents:
@@ -156,12 +196,23 @@ def guarded(read: Callable[..., Contents], *args: object) -> Contents:
     try:
         return read(*args)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise Damaged(f"is damaged: {error}") from error
+        raise Damaged(f"is damaged: {str(error)[:200]}") from error
+    except MemoryError as error:
+        raise Damaged("needs more memory than is left. Close other programs") from error
     except (ValueError, OverflowError, struct.error, RecursionError) as error:
         raise Damaged(f"is damaged: {type(error).__name__}") from error
 
 
 # --- tar: torch.save before 0.1.10 ---
+
+
+def is_tar(head: bytes) -> bool:
+    """Tell whether tarfile, and so torch.load, would open what begins so."""
+    try:
+        tarfile.TarInfo.frombuf(head[:512], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def tar_names(file: BinaryIO) -> list[str]:
@@ -192,12 +243,16 @@ def read_safetensors(file: BinaryIO, size: int) -> Contents:
     if length > HEADER_BYTES:
         raise Damaged(f"has a header of {length:,} bytes, more than are read here")
     # From bytes, json would guess other encodings, and load them.
-    header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_once)
+    text = file.read(length).decode("utf-8")
+    if text.count("{") + text.count("[") > BRACKETS:
+        raise Damaged("has a header of more parts than are read here")
+    header = json.loads(text, object_pairs_hook=_once)
     if not isinstance(header, dict):
         raise Damaged("has a safetensors header that is no object: it is damaged")
     contents, spans = Contents(), []
     metadata = header.pop("__metadata__", {})
-    for key, value in metadata.items() if isinstance(metadata, dict) else ():
+    told = list(metadata.items())[:HINTS] if isinstance(metadata, dict) else ()
+    for key, value in told:
         contents.hints[key[:40]] = str(value)[:40]
     for key, entry in header.items():
         spans.append(_entry(key, entry, contents))
@@ -236,7 +291,7 @@ def _entry(key: str, entry: object, contents: Contents) -> tuple[int, int]:
     storage = Storage(math.prod(shape), dtype)
     contents.storages[key] = storage
     contents.add(key, shape, dtype, storage)
-    if span[1] - span[0] != math.prod(shape) * item_bytes(dtype):
+    if span[1] - span[0] != storage.bytes:
         raise Damaged(
             "gives a tensor fewer or more bytes than its shape: it is damaged"
         )
