@@ -30,6 +30,7 @@ def test_digits_run_is_repeatable_and_learns():
     assert losses[0] == losses[1]
     assert runs[0].accuracy() == runs[1].accuracy() > 0.85
     assert runs[0].model.training
+    assert runs[0].rates == [0.01, 0.01]
     assert (runs[0].epoch, runs[0].scheduler.last_epoch) == (2, 2)
 
 
