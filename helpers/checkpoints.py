@@ -7,6 +7,7 @@ import stat
 from typing import BinaryIO
 
 from helpers import checkpoint_formats as formats
+from helpers import checkpoint_zip
 from helpers.checkpoint_report import (
     LEGACY,
     NPY,
@@ -146,14 +147,16 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
 
 
 def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
-    with formats.open_zip(file, size) as archive:
+    with checkpoint_zip.open_zip(file, size) as archive:
         names = archive.namelist()
         if names and all(member.endswith(".npy") for member in names):
             return Checkpoint(name, NPZ, size, refused=(WHOLE_FORMAT,))
-        root = formats.zip_root(archive)
+        root = checkpoint_zip.zip_root(archive)
         if f"{root}/constants.pkl" in names:
             return Checkpoint(name, SCRIPT, size, refused=(WHOLE_FORMAT,))
-        return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
+        return _checkpoint(
+            name, size, ZIP, checkpoint_zip.read_zip(archive, root, size)
+        )
 
 
 def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:

@@ -31,6 +31,7 @@ from helpers import (
     checkpoint_formats,
     checkpoint_samples,
     checkpoint_values,
+    checkpoint_zip,
     pickle_steps,
 )
 from helpers.checkpoints import CheckpointError, describe_checkpoint
@@ -806,7 +807,7 @@ def test_limits_as_they_are_hold_for_a_large_model(told):
 
 
 def test_too_many_members_or_tensors_are_refused(told, monkeypatch):
-    monkeypatch.setattr(checkpoint_formats, "DIRECTORY_BYTES", 500)
+    monkeypatch.setattr(checkpoint_zip, "DIRECTORY_BYTES", 500)
     with pytest.raises(CheckpointError, match="zip directory of .* too many members"):
         told(saved(STATE))
     monkeypatch.setattr(checkpoint_values, "TENSORS", 1)
