@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 LISTED = 12  # tensors in the text
+KEY = 66  # characters of a key or a name, so that no line looks like two
 ZIP = "PyTorch zip archive (torch.save since 1.6)"
 LEGACY = "PyTorch legacy pickle (torch.save before 1.6)"
 TAR = "PyTorch tar archive (torch.save before 0.1.10)"
@@ -65,7 +66,11 @@ class Checkpoint:
     refused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join(printable(line) for line in _lines(self))
+        return "\n".join(printable(_short(line)) for line in _lines(self))
+
+
+def _short(line: str, most: int = 250) -> str:
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def printable(text: str) -> str:
@@ -74,7 +79,7 @@ def printable(text: str) -> str:
 
 
 def _lines(found: Checkpoint) -> Iterator[str]:
-    yield f"{found.path}: {found.file_bytes:,} bytes"
+    yield f"{found.path[-180:]}: {found.file_bytes:,} bytes"
     yield f"  {found.format}"
     if found.hints:
         told = [f"{name} {value}" for name, value in found.hints.items()]
@@ -87,7 +92,7 @@ def _lines(found: Checkpoint) -> Iterator[str]:
         yield from ["  names in it that torch.load refuses:"] if names else []
     else:
         yield f"  torch.load refuses {'these' if names else 'no name in it'}"
-    yield from (f"    {name[:66]}" for name in names[:LISTED])
+    yield from (f"    {_short(name, KEY)}" for name in names[:LISTED])
     yield from [f"    ... and {len(names) - LISTED:,} more"] if names[LISTED:] else []
 
 
@@ -98,9 +103,15 @@ def _content_lines(found: Checkpoint) -> Iterator[str]:
         f"  tensors: {len(found.tensors):,}, with {found.storage_bytes:,} bytes{where}; "
         f"other values: {found.values:,}"
     )
-    width = max((len(tensor.key) for tensor in found.tensors[:LISTED]), default=0)
-    for tensor in found.tensors[:LISTED]:
-        yield f"    {tensor.key:{min(width, 40)}}  {tensor.shape}  {tensor.dtype}"
+    if found.storage_bytes > found.file_bytes:
+        yield (
+            f"  packed: the {found.file_bytes:,} bytes of the file become "
+            f"{found.storage_bytes:,} in memory"
+        )
+    keys = [_short(tensor.key, KEY) for tensor in found.tensors[:LISTED]]
+    width = min(max(map(len, keys), default=0), 40)
+    for key, tensor in zip(keys, found.tensors, strict=False):
+        yield f"    {key:{width}}  {_short(str(tensor.shape), KEY)}  {tensor.dtype}"
     if len(found.tensors) > LISTED:
         yield f"    ... and {len(found.tensors) - LISTED:,} more"
     if found.used_bytes < found.storage_bytes / 2:

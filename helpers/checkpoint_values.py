@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import torch
-
-from helpers.pickle_machine import walk
+from helpers.pickle_machine import Machine, walk
 from helpers.pickle_steps import Damaged, Node
 
-TENSORS = 100_000
+TENSORS = 50_000
+# Bits of a number. A table, since looking into torch by a file's words imports modules.
+BITS = {
+    "bool": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64, "uint8": 8,
+    "uint16": 16, "uint32": 32, "uint64": 64, "float16": 16, "bfloat16": 16,
+    "float32": 32, "float64": 64, "complex32": 32, "bcomplex32": 32, "complex64": 64,
+    "complex128": 128,
+    "float8_e4m3fn": 8, "float8_e5m2": 8, "float8_e4m3fnuz": 8, "float8_e5m2fnuz": 8,
+    "float8_e8m0fnu": 8, "float4_e2m1fn_x2": 8, "float4": 4, "qint8": 8, "quint8": 8,
+    "qint32": 32, "quint4x2": 8, "quint2x4": 8, "bits8": 8, "bits16": 16,
+    "bits1x8": 8, "bits2x4": 8, "bits4x2": 8,
+}  # fmt: skip
+BITS |= {f"{u}int{n}": 8 for u in ("", "u") for n in range(1, 8)}
 REBUILD_V3 = "torch._utils._rebuild_tensor_v3"
 REBUILD_META = "torch._utils._rebuild_meta_tensor_no_storage"
 REBUILD_TYPE = "torch._tensor._rebuild_from_type_v2"
@@ -32,11 +42,16 @@ class Storage:
     count: int
     dtype: str
     device: str = "cpu"
-    used: int = 0  # bytes that its tensors cover, if none overlap
+    used: int | None = None  # bytes that its tensors cover, if none overlap
 
     @property
     def bytes(self) -> int:
-        return self.count * item_bytes(self.dtype)
+        return byte_count(self.count, self.dtype)
+
+    @property
+    def covered(self) -> int:
+        """What the tensors use; all of it where none is listed, as in an attribute."""
+        return self.bytes if self.used is None else self.used
 
 
 @dataclass
@@ -56,18 +71,15 @@ class Contents:
             raise Damaged(f"holds more tensors than are listed here, {TENSORS:,}")
         self.tensors.append((key, shape, dtype))
         if storage:
-            covered = storage.used + math.prod(shape) * item_bytes(dtype)
+            covered = (storage.used or 0) + byte_count(math.prod(shape), dtype)
             storage.used = min(storage.bytes, covered)
 
 
-def item_bytes(dtype: str) -> int:
-    """Return the size of one number of a type, given without "torch."."""
-    found = getattr(torch, dtype, None)
-    if not isinstance(found, torch.dtype):
-        raise Damaged(
-            f"names a type of numbers that this PyTorch does not know: {dtype}"
-        )
-    return found.itemsize
+def byte_count(count: int, dtype: str) -> int:
+    """Return the size of some numbers of a type, given without "torch."."""
+    if dtype not in BITS:
+        raise Damaged(f"names a type of numbers that is not known here: {dtype[:40]}")
+    return -(-count * BITS[dtype] // 8)
 
 
 def whole_numbers(values: object) -> tuple[int, ...]:
@@ -89,20 +101,26 @@ def parts(node: object, least: int) -> list:
     return items
 
 
-def read_values(root: object, contents: Contents) -> None:
+def read_values(root: object, machine: Machine, contents: Contents) -> None:
     """Note the tensors, and count the other values, of what a pickle would build."""
+    contents.names, contents.instructions = list(machine.names), machine.instructions
+    for node in machine.stored.values():
+        _storage(node, contents)
     for key, value in walk(root, lambda node: node.kind == "stored" or is_tensor(node)):
         if not isinstance(value, Node) or value.kind == "skipped":
             contents.values += 1
-        elif value.kind == "stored":
-            _storage(value, contents)
         elif is_tensor(value):
             _tensor(key, value, contents)
 
 
 def is_tensor(node: Node) -> bool:
-    """Tell whether a node is the call that makes a tensor."""
-    return node.kind == "call" and node.name in REBUILD
+    """Tell whether a node is the call that makes a tensor of one storage."""
+    if node.kind != "call" or node.name not in REBUILD:
+        return False
+    if node.name != REBUILD_TYPE:
+        return True
+    function = (parts(node.args, 0) or [None])[0]  # a subclass may have its own
+    return isinstance(function, Node) and function.name in REBUILD - {REBUILD_TYPE}
 
 
 def _storage(node: object, contents: Contents) -> Storage | None:
@@ -113,14 +131,15 @@ def _storage(node: object, contents: Contents) -> Storage | None:
     if kind == "module":
         return None
     good = isinstance(made_by, Node) and isinstance(key, str) and len(rest) == 2
+    good = good and isinstance(rest[0], str)
     if kind != "storage" or not good:
         raise Damaged("names a storage in a way that is not PyTorch's: it is damaged")
     name = made_by.name.rpartition(".")[2].removesuffix("Storage")
     (count,) = whole_numbers([rest[1]])
-    storage = Storage(count, STORAGES.get(name, name), str(rest[0]))
+    storage = Storage(count, STORAGES.get(name, name), rest[0][:40])
     known = contents.storages.setdefault(key, storage)
     if (known.count, known.dtype) != (count, storage.dtype):
-        raise Damaged(f"gives storage {key} two lengths or types: it is damaged")
+        raise Damaged(f"gives storage {key[:40]} two lengths or types: it is damaged")
     return known
 
 
@@ -136,16 +155,18 @@ def _tensor(key: str, node: Node, contents: Contents) -> None:
     stored, offset, size, stride, *rest = parts(args, 4)
     storage = _storage(stored, contents)
     if name not in REBUILD or storage is None:
-        raise Damaged(f"makes {key or 'a tensor'} by {name}, which makes none")
+        raise Damaged(
+            f"makes {key[:66] or 'a tensor'} by {name[:66]}, which makes none"
+        )
     dtype = (
         _dtype([*rest, None, None, None][2]) if name == REBUILD_V3 else storage.dtype
     )
     shape, steps = whole_numbers(size), whole_numbers(stride)
     reach = _reach(whole_numbers([offset])[0], shape, steps)
-    if reach * item_bytes(dtype) > storage.bytes:
+    if byte_count(reach, dtype) > storage.bytes:
         raise Damaged(
-            f"says that {key or 'its tensor'} needs {reach:,} elements, where its storage "
-            f"has {storage.bytes // item_bytes(dtype):,}: it is damaged or hostile"
+            f"says that {key[:66] or 'its tensor'} needs {reach:,} elements, where its storage "
+            f"has {storage.bytes * 8 // BITS[dtype]:,}: it is damaged"
         )
     contents.add(key, shape, dtype, storage)
 
@@ -160,4 +181,6 @@ def _reach(offset: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> int:
 
 
 def _dtype(node: object) -> str:
-    return node.name.removeprefix("torch.") if isinstance(node, Node) else "?"
+    dtype = node.name.removeprefix("torch.") if isinstance(node, Node) else "?"
+    byte_count(0, dtype)  # known?
+    return dtype

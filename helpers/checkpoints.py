@@ -7,6 +7,7 @@ import stat
 from typing import BinaryIO
 
 from helpers import checkpoint_formats as formats
+from helpers import checkpoint_zip
 from helpers.checkpoint_report import (
     LEGACY,
     NPY,
@@ -81,7 +82,11 @@ def describe_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise CheckpointError(
             f"describe_checkpoint: {name} {printable(str(error))}."
         ) from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+    ) as error:  # a null character in the path
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(
             f"describe_checkpoint: {name} cannot be read: {why}. Check path and rights."
@@ -113,15 +118,22 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
     file.seek(0)
     if not head:
         raise Damaged("is empty: a save or a copy was stopped. Copy it again")
-    if formats.LEGACY_MAGIC in head[:32]:
+    legacy, tar = formats.LEGACY_MAGIC in head[:32], formats.is_tar(head)
+    zipped = head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+    safe = head[8:9] == b"{" and head[5:8] == b"\0\0\0"
+    numpy = head[:6] == b"\x93NUMPY"
+    pickled = legacy or (head[0] == 0x80 and not safe)  # a header's length may be 0x80
+    if pickled + tar + zipped + safe + numpy > 1:
+        raise Damaged("begins like files of two formats at once: it is hostile")
+    if legacy:
         return _checkpoint(name, size, LEGACY, formats.read_legacy(file, size))
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    if zipped:
         return _zip(name, file, size)
-    if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
+    if safe:
         return _checkpoint(name, size, SAFE, formats.read_safetensors(file, size))
-    if head[257:262] == b"ustar":
+    if tar:
         return _tar(name, file, size)
-    if head[:6] == b"\x93NUMPY":
+    if numpy:
         return Checkpoint(name, NPY, size, refused=(WHOLE_FORMAT,))
     for start, what, advice in FOREIGN:
         if head.lower().startswith(start.lower()):
@@ -135,14 +147,16 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
 
 
 def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
-    with formats.open_zip(file, size) as archive:
+    with checkpoint_zip.open_zip(file, size) as archive:
         names = archive.namelist()
         if names and all(member.endswith(".npy") for member in names):
             return Checkpoint(name, NPZ, size, refused=(WHOLE_FORMAT,))
-        root = formats.zip_root(archive)
+        root = checkpoint_zip.zip_root(archive)
         if f"{root}/constants.pkl" in names:
             return Checkpoint(name, SCRIPT, size, refused=(WHOLE_FORMAT,))
-        return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
+        return _checkpoint(
+            name, size, ZIP, checkpoint_zip.read_zip(archive, root, size)
+        )
 
 
 def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
@@ -161,7 +175,7 @@ def _checkpoint(name: str, size: int, kind: str, found: Contents) -> Checkpoint:
         size,
         tensors=tuple(Tensor(*tensor) for tensor in found.tensors),
         storage_bytes=sum(storage.bytes for storage in storages),
-        used_bytes=sum(storage.used for storage in storages),
+        used_bytes=sum(storage.covered for storage in storages),
         values=found.values,
         devices=tuple(sorted({storage.device for storage in storages})),
         hints=found.hints,
@@ -179,10 +193,17 @@ KNOWN = {
 }  # fmt: skip
 
 
+# Refused even if the reader allows one of their names.
+BLOCKED = ("sys", "os", "posix", "nt")
+
+
 def _refused(found: Contents) -> tuple[list[str], list[str]]:
     """Return the names that the safe loader does not allow, and its instructions."""
     from torch import _weights_only_unpickler as loader
 
     allowed = {*loader._get_allowed_globals(), *loader._get_user_allowed_globals()}
-    names = [name for name in found.names if name not in allowed]
-    return names, [f"instruction {i}" for i in sorted(found.instructions - KNOWN)]
+    blocked = [n for n in found.names if n.rpartition(".")[0] in BLOCKED]
+    names = [name for name in found.names if name not in {*allowed, *blocked}]
+    return blocked + names, [
+        f"instruction {i}" for i in sorted(found.instructions - KNOWN)
+    ]

@@ -20,8 +20,9 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 PUSHED = {*SIZED, "BININT", "BININT1", "BININT2", "BINFLOAT"}
 PUSHED |= {"INT", "LONG", "FLOAT", "STRING", "UNICODE"}
 IGNORED = {"PROTO", "FRAME", "READONLY_BUFFER"}
-PATH = 300  # characters of a key
-DEPTH = 200  # of values in values
+PATH = 200  # characters of a key
+DEPTH = 1_000  # of values in values
+NAMES = 2_000  # different globals; a whole model asks for some dozens
 
 
 class Machine:
@@ -29,11 +30,13 @@ class Machine:
 
     Attributes:
         names: every global it asks for, in order, each once.
+        stored: every persistent id, wherever it stands, each once.
         instructions: the names of all instructions met.
     """
 
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
+        self.stored: dict[int, Node] = {}
         self.instructions: set[str] = set()
 
     def load(self, source: Source) -> object:
@@ -126,8 +129,13 @@ class Machine:
         module, name = (p if isinstance(p, str) else "?" for p in (module, name))
         new = (IMPORT_MAPPING.get(module, module), name)
         full = ".".join(NAME_MAPPING.get((module, name), new))
-        self.names[full] = None
+        self._note(full)
         return Node("global", full)
+
+    def _note(self, name: str) -> None:
+        self.names[name] = None
+        if len(self.names) > NAMES:
+            raise Damaged(f"asks for more than {NAMES:,} names: it is hostile")
 
     def _global(self, name: str, argument: list) -> None:
         self.stack.append(self._named(*argument))
@@ -162,7 +170,11 @@ class Machine:
             self.stack[-1].state = state
 
     def _binpersid(self, name: str, argument: object) -> None:
-        self.stack[-1] = Node("stored", args=self.stack[-1])
+        args = self.stack[-1]
+        if not isinstance(args, Node):
+            raise Damaged("names a storage in a way that is not PyTorch's: damaged")
+        new = Node("stored", args=args)  # keeps args alive, and so its id
+        self.stack[-1] = self.stored.setdefault(id(args), new)
 
     # --- memory ---
 
@@ -181,12 +193,12 @@ class Machine:
 
     def _rare(self, name: str, argument: object) -> None:
         """EXT1 and the like: what they stand for lies outside the file."""
-        self.names[f"({name} {argument})"] = None
+        self._note(f"({name} {argument})")
         self.stack.append(Node("skipped"))
 
 
 def walk(root: object, whole: Callable[[Node], bool]) -> Iterator[tuple[str, object]]:
-    """Yield every value inside a value with its key, such as ``"state.0.step"``.
+    """Yield every value inside a value; a node with its key, as ``"state.0.step"``.
 
     What holds others comes before them, and is entered once, wherever it occurs.
 
@@ -194,16 +206,27 @@ def walk(root: object, whole: Callable[[Node], bool]) -> Iterator[tuple[str, obj
         root: a result of :meth:`Machine.load`.
         whole: tells whether a node shall not be entered at all.
     """
-    todo, seen = [("", 0, root)], set()
-    while todo:
-        path, depth, value = todo.pop()
-        yield path, value
-        if isinstance(value, Node) and id(value) not in seen and not whole(value):
-            if depth == DEPTH:
-                raise Damaged(f"nests its values more than {DEPTH} deep: it is hostile")
-            seen.add(id(value))
-            inside = [(_joined(path, k), depth + 1, v) for k, v in _children(value)]
-            todo += reversed(inside)
+    yield "", root
+    if not isinstance(root, Node) or whole(root):
+        return
+    seen, entered = {id(root)}, [("", _children(root))]
+    while entered:  # a path is joined only for what is entered, or may be a tensor
+        path, children = entered[-1]
+        for key, value in children:
+            if not isinstance(value, Node):
+                yield "", value
+                continue
+            inside = _joined(path, key)
+            yield inside, value
+            if id(value) not in seen:
+                seen.add(id(value))
+                if not whole(value):
+                    entered.append((inside, _children(value)))
+                    break
+        else:
+            entered.pop()
+        if len(entered) > DEPTH:
+            raise Damaged(f"nests its values more than {DEPTH:,} deep")
 
 
 def _children(node: Node) -> Iterator[tuple[object, object]]:

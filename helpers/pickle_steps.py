@@ -11,11 +11,13 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-STEPS = 1_000_000  # instructions, about 35,000 tensors
+STEPS = 1_000_000  # instructions, about 33,000 tensors
 BYTES = 256 * 2**20  # read and unpacked, for all pickles of a file
-TEXTS = 32 * 2**20  # bytes of texts that are kept
+TEXTS = 16 * 2**20  # bytes of texts that are kept; in memory up to four times that
 CHUNK = 2**16
+ENDS = "ends in the middle of a pickle: it is truncated or damaged"
 KEPT = 1_000  # characters of a text; longer ones are skipped
+DIGITS = 32  # bytes of a whole number; longer ones are skipped
 
 
 class Damaged(Exception):
@@ -54,7 +56,7 @@ class Budget:
         self.steps -= steps
         self.bytes -= count
         self.texts -= text
-        if min(self.steps, self.bytes, self.texts) < 0:
+        if self.steps < 0 or self.bytes < 0 or self.texts < 0:
             raise Damaged(
                 f"holds more Python objects than are read here: {STEPS:,} pickle "
                 f"instructions or {BYTES // 2**20} MiB. Keep lists of numbers in tensors"
@@ -72,17 +74,17 @@ class Source:
         self.budget.spend(count=count)
         data = self.stream.read(count)
         if len(data) < count:
-            raise Damaged("ends in the middle of a pickle: it is truncated or damaged")
+            raise Damaged(ENDS)
         return data
 
     def number(self, code: str) -> int | float:
         return struct.unpack(code, self.take(struct.calcsize(code)))[0]
 
-    def text(self, count: int) -> bytes | None:
-        """Return ``count`` bytes, or skip them and return None if they are many."""
+    def text(self, count: int, most: int = KEPT) -> bytes | None:
+        """Return ``count`` bytes, or skip them and return None if more than ``most``."""
         if count < 0:
             raise Damaged(f"names a text of {count} bytes: it is damaged")
-        if count <= KEPT:
+        if count <= most:
             self.budget.spend(text=count)
             return self.take(count)
         self.budget.spend(count=count)  # before any of it is read
@@ -117,8 +119,11 @@ NAMES = {ord(code): op.name for code, op in pickletools.code2op.items()}
 
 def instruction(source: Source) -> tuple[str, object]:
     """Return the next instruction's name and its argument."""
-    source.budget.spend(steps=1)
-    code = source.take(1)[0]
+    source.budget.spend(1, 1)
+    byte = source.stream.read(1)
+    if not byte:
+        raise Damaged(ENDS)
+    code = byte[0]
     name = NAMES.get(code)
     if name is None:
         raise Damaged(f"holds byte {code:#04x} where a pickle instruction should stand")
@@ -129,7 +134,8 @@ def instruction(source: Source) -> tuple[str, object]:
         return name, lines if len(lines) > 1 else _number(name, lines[0])
     if name not in SIZED:
         return name, None
-    data = source.text(source.number(SIZED[name]))
+    most = DIGITS if name.startswith("LONG") else KEPT
+    data = source.text(source.number(SIZED[name]), most)
     if data is None:
         return name, Node("skipped")
     if name.startswith("LONG"):

@@ -22,6 +22,7 @@ class DigitsRun:
         scheduler: StepLR, times 0.3 every third epoch.
         scaler: a GradScaler on the CPU, from 1024, doubled every 50 steps.
         epoch: how many are done.
+        rates: the learning rate of each epoch trained here.
 
     Example:
         >>> run = DigitsRun(seed=0)
@@ -37,11 +38,12 @@ class DigitsRun:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01)
         self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 3, gamma=0.3)
         self.scaler = torch.amp.GradScaler("cpu", init_scale=1024, growth_interval=50)
-        self.epoch = 0
+        self.epoch, self.rates = 0, []
 
     def train_epoch(self) -> float:
         """Train on shuffled batches of 64, and return the mean training loss."""
         x, y, total = self.data.x_train, self.data.y_train, 0.0
+        self.rates.append(self.optimizer.param_groups[0]["lr"])
         for rows in torch.randperm(len(y)).split(64):
             loss = F.cross_entropy(self.model(x[rows]), y[rows])
             self.optimizer.zero_grad()

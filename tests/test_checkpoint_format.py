@@ -30,6 +30,7 @@ def test_digits_run_is_repeatable_and_learns():
     assert losses[0] == losses[1]
     assert runs[0].accuracy() == runs[1].accuracy() > 0.85
     assert runs[0].model.training
+    assert runs[0].rates == [0.01, 0.01]
     assert (runs[0].epoch, runs[0].scheduler.last_epoch) == (2, 2)
 
 
@@ -89,6 +90,13 @@ def solution(checkpoint, **changes):
     return safe | changes
 
 
+def changed(checkpoint, change):
+    return {k: change(v) for k, v in checkpoint["model"].state_dict().items()}
+
+
+TENSORS = "✗ Hint: model: keep its state_dict(), with tensors as they are in it"
+LOSS = "✗ Hint: loss: it was 0.25, and is now"
+PAIR = torch.tensor([0.25, 0.25])
 WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
 
 
@@ -104,7 +112,19 @@ WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
         (lambda c: solution(c, model=None), "✗ Hint: model: keep its state_dict"),
         (lambda c: solution(c, model=WEIGHT), "✗ Hint: model: keep its state_dict"),
         (lambda c: solution(c, args={}), "✗ Hint: args: keep the names and values"),
-        (lambda c: solution(c, loss=0.5), "✗ Hint: loss: it was 0.25, and is now 0.5"),
+        (lambda c: solution(c, model=changed(c, torch.Tensor.tolist)), TENSORS),
+        (lambda c: solution(c, model=changed(c, lambda t: t.to("meta"))), TENSORS),
+        (lambda c: solution(c, model=changed(c, torch.Tensor.double)), TENSORS),
+        (lambda c: solution(c, model=[1]), "✗ Hint: model: keep its state_dict"),
+        (lambda c: solution(c, args={"lr": PAIR, "layers": 2}), "✗ Hint: args: keep"),
+        (lambda c: solution(c, args=[("lr", 0.1)]), "✗ Hint: args: keep the names"),
+        (lambda c: solution(c, loss=PAIR), f"{LOSS} Tensor tensor([0.2500, 0.2500])."),
+        (lambda c: solution(c, loss=str(c["loss"])), f"{LOSS} str 0.25. Use float"),
+        (lambda c: solution(c, loss=0.5), f"{LOSS} float 0.5"),
+        (
+            lambda c: solution(c, history=torch.from_numpy(c["history"]).to_sparse()),
+            "✗ Hint: history: its numbers have changed, or how they are kept",
+        ),
         (lambda c: solution(c, history=[0.75]), "✗ Hint: history: make it a tensor"),
         (
             lambda c: solution(c, history=torch.zeros(3, dtype=torch.float64)),
@@ -211,21 +231,24 @@ def test_bad_setting_is_named(settings, error, message):
 def test_front_end_s_verdict_is_the_safe_loader_s(front_end):
     widget, rng = CheckpointBytes(), random.Random(0)
     objects = samples.objects()
-    for _ in range(30):
-        chosen = rng.sample(list(objects), rng.randrange(4))
-        argument = ["zip", chosen, widget.refused, widget.held]
-        fine, against = front_end(CheckpointBytes, "m.verdict(...a)", argument)
+    picks = [rng.sample(list(objects), rng.randrange(4)) for _ in range(30)]
+    arguments = [
+        [name, chosen, widget.refused, widget.held]
+        for name in ("zip", "safetensors")
+        for chosen in picks
+    ]
+    code = "a.map((one) => m.verdict(...one))"  # one call of the page for all
+    answers = front_end(CheckpointBytes, code, arguments)
+    for chosen, by_zip, by_safetensors in zip(
+        picks, answers[:30], answers[30:], strict=True
+    ):
         file = io.BytesIO()
         torch.save({name: objects[name] for name in chosen}, file)
         file.seek(0)
         names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
-        assert (fine, against) == (not names, sorted(names))
-        argument[0] = "safetensors"
-        fine, against = front_end(CheckpointBytes, "m.verdict(...a)", argument)
-        assert (fine, against) == (
-            set(chosen) <= set(widget.held),
-            sorted(set(chosen) - set(widget.held)),
-        )
+        assert by_zip == [not names, sorted(names)]
+        held = set(chosen) <= set(widget.held)
+        assert by_safetensors == [held, sorted(set(chosen) - set(widget.held))]
 
 
 def test_front_end_s_rows_and_parts_are_those_of_the_file(front_end):

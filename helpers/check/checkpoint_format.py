@@ -103,20 +103,36 @@ def make_safe(fn: Callable[[dict], dict]) -> Verdict:
 
 def _same(before: dict, safe: dict) -> Verdict | None:
     """Return a hint if some information is lost or in the wrong form."""
-    weights, history = before["model"].state_dict(), safe["history"]
-    given = safe["model"] if isinstance(safe["model"], dict) else {}
-    if set(given) != set(weights) or any(
-        not torch.equal(weights[key], given[key]) for key in weights
-    ):
+    weights, given = before["model"].state_dict(), safe["model"]
+    if not isinstance(given, dict) or set(given) != set(weights):
         return hint("model: keep its state_dict(), with all weights.")
-    if safe["args"] != vars(before["args"]):
+    if not all(_equal(given[key], weights[key]) for key in weights):
+        return hint("model: keep its state_dict(), with tensors as they are in it.")
+    args = safe["args"]
+    if not isinstance(args, dict) or _typed(args) != _typed(vars(before["args"])):
         return hint("args: keep the names and values, as vars(args) gives them.")
-    if safe["loss"] != before["loss"]:
-        return hint(f"loss: it was {before['loss']}, and is now {safe['loss']}.")
+    loss = safe["loss"]
+    if type(loss) is not float or loss != before["loss"]:
+        given = f"{type(loss).__name__} {str(loss)[:40]}"
+        return hint(f"loss: it was {before['loss']}, and is now {given}. Use float.")
+    history, numbers = safe["history"], torch.from_numpy(before["history"])
     if not isinstance(history, Tensor) or history.dtype != torch.float64:
         return hint("history: make it a tensor of float64, as torch.from_numpy does.")
-    if history.tolist() != before["history"].tolist():
-        return hint("history: its numbers have changed.")
+    if not _equal(history, numbers):
+        return hint("history: its numbers have changed, or how they are kept.")
     if safe["path"] != str(before["path"]):
         return hint("path: keep it as a text, str(path).")
     return None
+
+
+def _typed(values: dict) -> dict:
+    """Return names with types and texts, which compare whatever the values are."""
+    return {key: (type(value), str(value)) for key, value in values.items()}
+
+
+def _equal(given: object, expected: Tensor) -> bool:
+    """Tell whether a value is the same tensor: type, place, layout and numbers."""
+    if not isinstance(given, Tensor):
+        return False
+    kinds = [(t.dtype, t.device.type, t.layout, t.shape) for t in (given, expected)]
+    return kinds[0] == kinds[1] and torch.equal(given, expected)
