@@ -129,3 +129,36 @@ def front_end(chromium):
 
     yield evaluate
     page.close()
+
+
+MOUNT = """async ([text, css, state]) => {
+  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const listeners = {};
+  const model = {
+    get: (name) => state[name],
+    set(name, value) { state[name] = value; (listeners[name] ?? []).forEach((f) => f()); },
+    on(event, f) { (listeners[event.slice("change:".length)] ??= []).push(f); },
+    off() {}, save_changes() {},
+  };
+  window.state = state;
+  (await import(url)).default.render({ model, el: document.body });
+}"""
+
+
+@pytest.fixture(scope="module")
+def mount(chromium):
+    """Draw a widget in a page of its own; its model, ``state``, only remembers."""
+    pages = []
+
+    def draw(widget, width=320):
+        pages.append(chromium.new_page(viewport={"width": width, "height": 900}))
+        pages[-1].set_content("<!doctype html><html lang='en'><body></body></html>")
+        names = [n for n in widget.trait_names(sync=True) if not n.startswith("_")]
+        state = {n: getattr(widget, n) for n in names if n not in ("layout", "tooltip")}
+        pages[-1].evaluate(MOUNT, [widget._esm, widget._css, state])
+        return pages[-1]
+
+    yield draw
+    for page in pages:
+        page.close()

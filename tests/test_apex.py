@@ -555,33 +555,9 @@ def test_page_counts_and_names_what_happens_to_lines(front_end):
     assert told == [f"Line {i} {fate}." for i, fate in enumerate(fates, 1)]
 
 
-HOST = """async ([text, css, state]) => {
-  const style = document.createElement("style");
-  style.textContent = css;
-  document.head.append(style);
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const listeners = {};
-  const model = {
-    get: (name) => state[name],
-    set(name, value) { state[name] = value; (listeners[name] ?? []).forEach((f) => f()); },
-    on(event, f) { (listeners[event.slice(7)] ??= []).push(f); },
-    off() {}, save_changes() {},
-  };
-  window.state = state;
-  (await import(url)).default.render({ model, el: document.body });
-}"""
-
-
 @pytest.fixture(scope="module")
-def opened(chromium):
-    opened = chromium.new_page(viewport={"width": 320, "height": 900})
-    widget = ApexMigration()
-    opened.set_content("<!doctype html><html lang='en'><body></body></html>")
-    opened.evaluate(
-        HOST, [widget._esm, widget._css, {"line": 0, "lines": widget.lines}]
-    )
-    yield opened
-    opened.close()
+def opened(mount):
+    return mount(ApexMigration())
 
 
 @pytest.fixture

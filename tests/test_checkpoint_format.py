@@ -265,33 +265,9 @@ def test_front_end_s_rows_and_parts_are_those_of_the_file(front_end):
             assert front_end(CheckpointBytes, "m.bytesOf(...a)", [parts, role]) == total
 
 
-HOST = """async ([text, css, state]) => {
-  const style = document.createElement("style");
-  style.textContent = css;
-  document.head.append(style);
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const listeners = {};
-  const model = {
-    get: (name) => state[name],
-    set(name, value) { state[name] = value; (listeners[name] ?? []).forEach((f) => f()); },
-    on(event, f) { (listeners[event.slice(7)] ??= []).push(f); },
-    off() {}, save_changes() {},
-  };
-  window.state = state;
-  (await import(url)).default.render({ model, el: document.body });
-}"""
-
-
 @pytest.fixture
-def explorer(chromium):
-    page = chromium.new_page(viewport={"width": 320, "height": 900})
-    widget = CheckpointBytes()
-    names = ("format", "region", "chosen", "files", "refused", "held")
-    state = {name: getattr(widget, name) for name in names}
-    page.set_content("<!doctype html><html lang='en'><body></body></html>")
-    page.evaluate(HOST, [widget._esm, widget._css, state])
-    yield page
-    page.close()
+def explorer(mount):
+    return mount(CheckpointBytes())
 
 
 def test_explorer_by_keyboard_and_mouse(explorer):

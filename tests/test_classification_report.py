@@ -745,33 +745,10 @@ def test_bad_setting_is_named(settings, error, message):
 
 # --- the widget in a real browser -----------------------------------------------------
 
-HOST = """async ([text, css, state]) => {
-  const style = document.createElement("style");
-  style.textContent = css;
-  document.head.append(style);
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const listeners = {};
-  const model = {
-    get: (name) => state[name],
-    set(name, value) { state[name] = value; (listeners[name] ?? []).forEach((f) => f()); },
-    on(event, f) { (listeners[event.slice(7)] ??= []).push(f); },
-    off() {}, save_changes() {},
-  };
-  window.state = state;
-  (await import(url)).default.render({ model, el: document.body });
-}"""
-
 
 @pytest.fixture
-def explorer(chromium):
-    page = chromium.new_page(viewport={"width": 400, "height": 900})
-    widget = ReportFromMatrix(scores=SCORES)
-    names = ("matrix", "scores", "mode", "threshold", "zero_division")
-    state = {name: getattr(widget, name) for name in names}
-    page.set_content("<!doctype html><html lang='en'><body></body></html>")
-    page.evaluate(HOST, [widget._esm, widget._css, state])
-    yield page
-    page.close()
+def explorer(mount):
+    return mount(ReportFromMatrix(scores=SCORES), width=400)
 
 
 def shown(page):

@@ -733,24 +733,8 @@ def test_groups_follow_the_channels(front_end):
 
 
 @pytest.fixture
-def explorer(chromium):
-    """The widget in a page, with a model that only remembers."""
-    widget = ConvCost()
-    page = chromium.new_page(viewport={"width": 360, "height": 900})
-    page.evaluate(
-        """async ([text, state]) => {
-          const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-          const heard = {};
-          window.state = state;
-          const model = { get: (k) => state[k], save_changes() {}, off() {},
-            on(e, f) { (heard[e.slice(7)] ??= []).push(f); },
-            set(k, v) { state[k] = v; (heard[k] ?? []).forEach((f) => f()); } };
-          (await import(url)).default.render({ model, el: document.body });
-        }""",
-        [widget._esm, {name: getattr(widget, name) for name in EXPLORED}],
-    )
-    yield page
-    page.close()
+def explorer(mount):
+    return mount(ConvCost(), width=360)
 
 
 EXPLORED = [

@@ -1278,10 +1278,8 @@ def test_key_matcher_s_saved_model_is_a_wrapped_one(front_end, prefix, head):
     assert given[-2][1] == [classes, 16]
 
 
-def test_key_matcher_works_by_keyboard_and_says_what_happens(chromium):
-    page = chromium.new_page(viewport={"width": 320, "height": 900})
-    page.set_content("<html><body style='margin:0'><div id=host></div></body></html>")
-    page.evaluate(MOUNT, [KeyMatcher()._esm, KeyMatcher()._css])
+def test_key_matcher_works_by_keyboard_and_says_what_happens(mount):
+    page = mount(KeyMatcher())
     news = page.locator("[aria-live]")
     assert (
         "Raises nothing; only its return value says: 6 missing, 6 unexpected"
@@ -1301,17 +1299,3 @@ def test_key_matcher_works_by_keyboard_and_says_what_happens(chromium):
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 320
     page.close()
-
-
-MOUNT = """async ([text, style]) => {
-  const sheet = document.head.appendChild(document.createElement("style"));
-  sheet.textContent = style;
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const state = { prefix: "module.", repair: "none", head: "head" };
-  const heard = {};
-  state.rename = state.strict = false;
-  const model = { get: (k) => state[k], save_changes() {},
-    set(k, v) { state[k] = v; (heard[`change:${k}`] || []).forEach((f) => f()); },
-    on: (name, f) => (heard[name] ||= []).push(f), off() {} };
-  (await import(url)).default.render({ model, el: document.getElementById("host") });
-}"""

@@ -584,44 +584,8 @@ def test_answer_table_gives_the_verdict_of_the_check(front_end):
     assert ours == [list(check.cells(answer)) for answer in letters]
 
 
-MOUNT = """([text, state]) => new Promise(async (done) => {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const widget = (await import(url)).default;
-  const listeners = {};
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => {
-      state[name] = value;
-      (listeners[`change:${name}`] ?? []).forEach((f) => f());
-    },
-    save_changes: () => {},
-    on: (name, f) => (listeners[name] ??= []).push(f),
-    off: () => {},
-  };
-  document.body.replaceChildren();
-  widget.render({ model, el: document.body });
-  done();
-})"""
-
-
-@pytest.fixture
-def mounted(chromium):
-    page = chromium.new_page(viewport={"width": 400, "height": 800})
-
-    def mount(widget):
-        state = widget.get_state()
-        shown = {
-            k: v for k, v in state.items() if not k.startswith("_") and k != "layout"
-        }
-        page.evaluate(MOUNT, [widget._esm, shown])
-        return page
-
-    yield mount
-    page.close()
-
-
-def test_switchboard_is_worked_by_keyboard_and_tells_what_happened(mounted):
-    page = mounted(ModeSwitchboard())
+def test_switchboard_is_worked_by_keyboard_and_tells_what_happened(mount):
+    page = mount(ModeSwitchboard(), width=400)
     assert "No batch yet" in page.inner_text("[aria-live]")
     page.get_by_role("radio", name="recorded").focus()
     page.keyboard.press("ArrowDown")
@@ -638,8 +602,8 @@ def test_switchboard_is_worked_by_keyboard_and_tells_what_happened(mounted):
     assert "No batch yet" in page.inner_text("[aria-live]")
 
 
-def test_answer_table_is_ticked_by_name(mounted):
-    page = mounted(check.cells(...))
+def test_answer_table_is_ticked_by_name(mount):
+    page = mount(check.cells(...), width=400)
     page.get_by_role("button", name="Check").click()
     assert "✗ Hint: train, recorded, units drop" in page.inner_text("[aria-live]")
     for row, letters in check.cells.answer.items():
