@@ -737,20 +737,6 @@ def explorer(mount):
     return mount(ConvCost(), width=360)
 
 
-EXPLORED = [
-    "layer",
-    "c_in",
-    "c_out",
-    "kernel",
-    "stride",
-    "groups",
-    "image",
-    "tokens",
-    "width",
-    "heads",
-]  # every setting
-
-
 def test_explorer_is_driven_by_keyboard(explorer):
     explorer.get_by_role("slider", name="Groups").press("End")
     assert explorer.evaluate("state.groups") == 64
