@@ -5,7 +5,7 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
          $(wildcard tools/book_extension.py helpers/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test browser lab run lint bench bench-gpu address lock clean
+.PHONY: help book html test browser lab run verify lint bench bench-gpu address lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +26,9 @@ lab: .venv/ready ## open the notebooks in JupyterLab
 
 run: .venv/ready ## execute the notebooks and store their outputs
 	@$(BIN)/python tools/run.py
+
+verify: .venv/ready ## run with every instruction set; write book/versions.md
+	@$(BIN)/python tools/verify.py
 
 lint: .venv/ready ## format and check the code, notebooks included
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -51,7 +54,7 @@ clean: ## delete what was built; keep .venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
 	@test -f $@ || { echo "Making .venv ..."; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
-	@echo "Installing into .venv: about 6 GB, a few minutes ..."
+	@echo "Installing into .venv: about 7 GB, a few minutes ..."
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
 	@touch $@
 
