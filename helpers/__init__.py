@@ -1,20 +1,86 @@
-"""Helpers of the book *Measured PyTorch*: what a chapter needs and does not teach.
+"""The take-home helpers of *Measured PyTorch*, and ``start``, which begins a notebook.
 
-Each submodule loads what it needs when it is first used, so ``import helpers``
-costs next to nothing on top of ``import torch``.
+``from helpers import RunningMean`` loads what ``RunningMean`` needs and nothing else:
+``import helpers`` costs next to nothing, and imports no PyTorch.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what an editor and a type checker see; a test holds it to TAKE_HOME
+    from helpers.accumulation import accumulation_weights, grouped
+    from helpers.checkpoints import CheckpointError, describe_checkpoint
+    from helpers.counting import count_macs
+    from helpers.evaluation import collect_logits, predictions
+    from helpers.folds import accuracy, cross_validate, kfold_loaders
+    from helpers.loading import load_matching, load_report
+    from helpers.losses import pos_weight, prior_logits
+    from helpers.modes import evaluating, kept_for_backward
+    from helpers.precision import bands, dry_autocast
+    from helpers.probes import depends_on_batch
+    from helpers.running_mean import RunningMean
+    from helpers.statistics import dataset_mean_std
 
 __version__ = "0.1.0"
 
+# Module: the names that it gives a reader to take home.
+TAKE_HOME = {
+    "losses": ("pos_weight", "prior_logits"),
+    "modes": ("evaluating", "kept_for_backward"),
+    "evaluation": ("predictions", "collect_logits"),
+    "probes": ("depends_on_batch",),
+    "accumulation": ("grouped", "accumulation_weights"),
+    "running_mean": ("RunningMean",),
+    "precision": ("bands", "dry_autocast"),
+    "statistics": ("dataset_mean_std",),
+    "folds": ("kfold_loaders", "cross_validate", "accuracy"),
+    "counting": ("count_macs",),
+    "loading": ("load_report", "load_matching"),
+    "checkpoints": ("describe_checkpoint", "CheckpointError"),
+}
+_HOME = {name: module for module, names in TAKE_HOME.items() for name in names}
 
-def require_seed(caller: str, seed: object, largest: int) -> None:
-    """Raise an error that names the caller, unless a seed is an integer in range."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise TypeError(f"{caller}: seed must be an integer, got {seed!r}. Try seed=0.")
-    if not 0 <= seed <= largest:
-        raise ValueError(
-            f"{caller}: seed must be from 0 to {largest}, got {seed}. Try seed=0."
+__all__ = [
+    "CheckpointError",
+    "RunningMean",
+    "accumulation_weights",
+    "accuracy",
+    "bands",
+    "collect_logits",
+    "count_macs",
+    "cross_validate",
+    "dataset_mean_std",
+    "depends_on_batch",
+    "describe_checkpoint",
+    "dry_autocast",
+    "evaluating",
+    "grouped",
+    "kept_for_backward",
+    "kfold_loaders",
+    "load_matching",
+    "load_report",
+    "pos_weight",
+    "predictions",
+    "prior_logits",
+    "start",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a take-home name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(
+            f"module 'helpers' has no attribute {name!r}. It has: {', '.join(__all__)}."
         )
+    value = getattr(importlib.import_module(f"helpers.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def start(seed: int = 0) -> None:
@@ -34,6 +100,8 @@ def start(seed: int = 0) -> None:
         >>> round(torch.rand(1).item(), 4)
         0.4963
     """
+    from helpers._arguments import require_seed
+
     require_seed("start", seed, 2**64 - 1)
 
     import warnings

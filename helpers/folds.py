@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import fold_checks as checks
-from helpers import fresh, require_seed
+from helpers import fresh
+from helpers._arguments import require_seed
 
 
 class Fold(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from helpers import require_seed
+from helpers._arguments import require_seed
 
 LARGEST_SEED = 2**63 - 1
 
