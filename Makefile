@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
-         $(wildcard tools/book_extension.py helpers/style.py)
+         $(wildcard tools/book_extension.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help book html test browser lab run verify lint bench bench-gpu address lock clean

@@ -108,7 +108,7 @@ def start(seed: int = 0) -> None:
 
     import torch
 
-    from helpers import style
+    from helpers.notebook import style
 
     torch.manual_seed(int(seed))
     style.use()

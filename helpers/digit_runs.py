@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers.data import Split, digits
 from helpers.gradients import flat
+from helpers.notebook.data import Split, digits
 
 SEEDS = range(5)
 MICRO = 16  # samples in a micro-batch

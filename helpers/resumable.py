@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.data import digits
 from helpers.modes import evaluating
+from helpers.notebook.data import digits
 
 
 class DigitsRun:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import io
 import json
 import re
@@ -159,7 +160,6 @@ def rule_alt_text(chapter: Chapter) -> Iterator[str]:
 
 def rule_widgets_are_stored(chapter: Chapter) -> Iterator[str]:
     """Every widget has its view and its state, with today's code and the state it showed."""
-    from helpers import widgets
     from helpers.widgets.base import STATE_MIME, shown_state, state_digest
 
     for n, output in _outputs(chapter):
@@ -173,7 +173,8 @@ def rule_widgets_are_stored(chapter: Chapter) -> Iterator[str]:
             yield f"cell {n}: the widget's view or its stored state is gone"
             continue
         state = model["state"]
-        fresh = getattr(widgets, data[STATE_MIME]["widget"])(**shown_state(state))
+        module, _, name = state["_anywidget_id"].rpartition(".")
+        fresh = getattr(importlib.import_module(module), name)(**shown_state(state))
         for part in ("_esm", "_css", "_height_px"):
             if state[part] != getattr(fresh, part):
                 yield f"cell {n}: stored {part} is not today's. Run `make run`."

@@ -52,7 +52,7 @@ def test_search_finds_a_chapter(visit):
 
 
 def test_theme_switch_changes_the_palette(visit):
-    from helpers.style import color
+    from helpers.notebook.style import color
 
     page = visit("book/index.html").page
     seen = set()

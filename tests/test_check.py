@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helpers.check import bce_and_logits as bce
 from helpers.check import cross_entropy_and_nll as nll
 from helpers.check import softmax_dim as softmax
-from helpers.check.core import Hint, NumberCheck, checks_function, correct
+from helpers.exercises.verdicts import Hint, NumberCheck, checks_function, correct
 
 HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -20,7 +20,7 @@ from traitlets import TraitError
 
 from helpers import statistics
 from helpers.check import dataset_mean_std as check
-from helpers.data import photo_crops
+from helpers.notebook.data import photo_crops
 from helpers.statistics import MeanStd, dataset_mean_std
 from helpers.widgets import StdDecomposition
 from helpers.widgets.base import STATE_MIME, state_digest

@@ -5,8 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from helpers.check.core import Hint, NumberCheck
-from helpers.widgets import AnswerBox, BceExplorer, CrossEntropyMargin, SoftmaxDim
+from helpers.exercises.answer_box import AnswerBox
+from helpers.exercises.verdicts import Hint, NumberCheck
+from helpers.widgets import BceExplorer, CrossEntropyMargin, SoftmaxDim
 
 
 def random_logits(count=2000, span=100):

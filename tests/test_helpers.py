@@ -9,12 +9,13 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer
 
-from helpers import data, plots, start
+from helpers import start
+from helpers.notebook import data, plots
 
 
 def test_import_loads_no_heavy_package():
     code = (
-        "import sys, helpers, helpers.style, helpers.plots; "
+        "import sys, helpers, helpers.notebook.style, helpers.notebook.plots; "
         "print([m for m in ('torch', 'torchvision', 'sklearn', 'matplotlib', 'thop', "
         "'anywidget') if m in sys.modules])"
     )
@@ -120,7 +121,7 @@ def test_panels_names_bad_titles(titles, error, message):
 
 
 def test_line_has_the_role_s_colour_and_style():
-    from helpers.style import color
+    from helpers.notebook.style import color
 
     _, (ax,) = plots.panels(["loss"])
     plots.line(ax, torch.arange(3), torch.rand(3), "bad", "pitfall")

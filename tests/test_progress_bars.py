@@ -16,8 +16,8 @@ from tqdm import tqdm
 from tqdm.std import EMA
 from traitlets import TraitError
 
-from helpers import recorded
 from helpers.check import progress_bars as check
+from helpers.notebook import gpu_record as recorded
 from helpers.running_mean import RunningMean
 from helpers.terminal import Clock, Terminal, fake_clock
 from helpers.widgets import EtaSmoothing

@@ -5,11 +5,11 @@ import re
 import pytest
 from conftest import ROOT
 
-from helpers import style
+from helpers.notebook import style
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b(?![\w-])")
 # The palette, and pictures that cannot read it.
-ALLOWED = {"helpers/style.py", "book/assets/favicon.svg"}
+ALLOWED = {"helpers/notebook/style.py", "book/assets/favicon.svg"}
 
 
 def luminance(color: str) -> float:

@@ -4,7 +4,8 @@ import pytest
 from traitlets import TraitError
 
 from helpers import widgets
-from helpers.widgets import AnswerBox, BceExplorer, CrossEntropyMargin, SoftmaxDim
+from helpers.exercises.answer_box import AnswerBox
+from helpers.widgets import BceExplorer, CrossEntropyMargin, SoftmaxDim
 from helpers.widgets.base import STATE_MIME, state_digest
 
 CHANGES = [

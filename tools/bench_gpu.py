@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from run import write_whole
 
-from helpers.recorded import MODES, NOT_SUPPORTED, check_record
+from helpers.notebook.gpu_record import MODES, NOT_SUPPORTED, check_record
 
 ROOT = Path(__file__).parents[1]
 PATH = ROOT / "book" / "data" / "gpu.json"
@@ -230,7 +230,7 @@ def bce_under_autocast(device: Device) -> dict[str, str]:
 
 
 def measure(device: Device, settings: Settings) -> dict:
-    """Measure everything, and return the record that helpers.recorded describes."""
+    """Measure everything, and return the record that helpers.notebook.gpu_record describes."""
     name = "ResNet-50"
     batch, _, pixels, _ = settings.shapes[name]
     facts = device.facts()  # first: what fails here should not cost the measurements

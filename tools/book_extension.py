@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from helpers import style
+from helpers.notebook import style
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims

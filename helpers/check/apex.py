@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from helpers.check.core import Verdict, checks_function, correct, hint, letters
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, letters
 
 # name: (letter, what to think of)
 CAUSES = {

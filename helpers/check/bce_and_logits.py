@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.check.core import (
+from helpers.exercises.verdicts import (
     Hint,
     NumberCheck,
     Verdict,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers.check.core import Verdict, checks_function, correct, hint, not_yet
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
 
 
 def counts(answer: object) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from helpers.check.core import Verdict, checks_function, correct, hint
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint
 
 PREFIXES = ("module.", "_orig_mod.", "net.")
 # Names in which a prefix occurs, but not at the beginning.

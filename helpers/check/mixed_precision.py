@@ -1,6 +1,13 @@
 """Checks of the chapter on mixed precision."""
 
-from helpers.check.core import Hint, NumberCheck, Verdict, correct, hint, not_yet
+from helpers.exercises.verdicts import (
+    Hint,
+    NumberCheck,
+    Verdict,
+    correct,
+    hint,
+    not_yet,
+)
 
 smallest_scale = NumberCheck(
     prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from helpers.check.core import (
+from helpers.exercises.verdicts import (
     Hint,
     NumberCheck,
     Verdict,

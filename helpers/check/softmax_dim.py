@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from helpers.check.core import (
+from helpers.exercises.verdicts import (
     Hint,
     NumberCheck,
     Verdict,

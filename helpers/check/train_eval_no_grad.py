@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from helpers.check.core import (
+from helpers.exercises.table import TableCheck
+from helpers.exercises.verdicts import (
     Hint,
     NumberCheck,
     Verdict,
@@ -13,7 +14,6 @@ from helpers.check.core import (
     correct,
     hint,
 )
-from helpers.check.table import TableCheck
 
 cells = TableCheck(
     prompt="A frozen body with batch normalisation, F.dropout(h) in forward(), a head that "

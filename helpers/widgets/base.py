@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 import anywidget
 from traitlets import List, Unicode, default
 
-from helpers import style
+from helpers.notebook import style
 
-FOLDER = Path(__file__).parent
+CORE = Path(__file__).with_name("core.py")
 
 # In an output's data: what the widget shows, so that a test that compares stored
 # outputs sees a changed widget. Front ends ignore a type they do not know.
@@ -30,10 +31,11 @@ def fresh_list(make: Callable[[], list]) -> List:
 
 
 class BookWidget(anywidget.AnyWidget):
-    """An anywidget whose front end is ``core.js`` followed by its own ``<stem>.js``.
+    """An anywidget whose front end is ``core.js`` followed by its own script.
 
-    A subclass lies in ``<stem>.py`` beside ``<stem>.js``, names itself in ``label``, and
-    says in ``height_px`` how much room a page must keep for it before it is drawn.
+    The script, and the style sheet if there is one, lie beside the subclass's module and
+    are named like it. The subclass names itself in ``label``, and says in ``height_px``
+    how much room a page must keep for it before it is drawn.
     """
 
     label = "Widget"
@@ -46,16 +48,16 @@ class BookWidget(anywidget.AnyWidget):
 
     @default("_esm")
     def _module_text(self) -> str:
-        return _read("core.js") + _read(f"{self._stem()}.js")
+        return _read(CORE, ".js") + _read(self._module(), ".js")
 
     @default("_css")
     def _style_text(self) -> str:
-        own = _read(f"{self._stem()}.css", missing="")
-        return style.css() + _read("core.css") + own
+        own = _read(self._module(), ".css", missing="")
+        return style.css() + _read(CORE, ".css") + own
 
     @classmethod
-    def _stem(cls) -> str:
-        return cls.__module__.rpartition(".")[2]
+    def _module(cls) -> Path:
+        return Path(inspect.getfile(cls))
 
     def __init__(self, **traits) -> None:
         known = self.trait_names(sync=True)
@@ -102,9 +104,9 @@ def state_digest(state: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read(name: str, missing: str | None = None) -> str:
-    """Return the text of a file beside this one."""
-    path = FOLDER / name
+def _read(module: Path, suffix: str, missing: str | None = None) -> str:
+    """Return the text of the file beside a module that differs in its suffix."""
+    path = module.with_suffix(suffix)
     if missing is not None and not path.exists():
         return missing
     return path.read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 
-// The same verdicts as helpers.check.core.NumberCheck.
+// The same verdicts as helpers.exercises.verdicts.NumberCheck.
 export function verdict(value, { answer, tolerance, praise, hints }) {
   if (!Number.isFinite(value)) return ["hint", "type one number, such as 0.5 or 1/2 or 2000."];
   if (Math.abs(value - answer) <= tolerance) return ["correct", praise];

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from helpers.check.core import correct, hint, not_yet
+from helpers.exercises.verdicts import correct, hint, not_yet
 
 
 class TableCheck:
@@ -12,7 +12,7 @@ class TableCheck:
 
     Called with the stub's ``...`` it returns a table that takes the answer in the page,
     with a kernel or without one; called with a list of strings, one a row, it returns a
-    :class:`~helpers.check.core.Verdict`.
+    :class:`~helpers.exercises.verdicts.Verdict`.
 
     Args:
         prompt: the question in one sentence.
@@ -42,7 +42,7 @@ class TableCheck:
 
     def box(self):
         """Return the table that is ticked in the page."""
-        from helpers.widgets import AnswerTable
+        from helpers.exercises.answer_table import AnswerTable
 
         return AnswerTable(
             prompt=self.prompt,

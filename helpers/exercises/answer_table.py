@@ -8,7 +8,7 @@ from helpers.widgets.base import BookWidget, fresh_list
 class AnswerTable(BookWidget):
     """Ask which cells of a table are true, and answer with praise or a hint.
 
-    Made by :class:`helpers.check.table.TableCheck`; a chapter does not call it.
+    Made by :class:`helpers.exercises.table.TableCheck`; a chapter does not call it.
     """
 
     label = "○ Not yet: put strings in place of the dots. Answer table"

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from helpers.style import LINE_STYLES, color
+from helpers.notebook.style import LINE_STYLES, color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from helpers.widgets.base import BookWidget, fresh_list
 class AnswerBox(BookWidget):
     """Ask for one number, and answer with praise or a hint.
 
-    Made by :class:`helpers.check.core.NumberCheck`; a chapter does not call it.
+    Made by :class:`helpers.exercises.verdicts.NumberCheck`; a chapter does not call it.
     """
 
     label = "○ Not yet: put a number in place of the dots. Answer box"

@@ -1,5 +1,5 @@
 
-// The same verdicts as helpers.check.table.TableCheck.
+// The same verdicts as helpers.exercises.table.TableCheck.
 export function verdict(ticks, { rows, columns, answer, praise, hints }) {
   for (const [i, row] of rows.entries()) {
     const j = columns.findIndex((_, c) => ticks[i][c] !== answer[i][c]);

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[1]
 # In the installed package, and in a clone of the repository.
-FOLDERS = (HERE / "book_data", HERE.parent / "book" / "data")
+FOLDERS = (HELPERS / "book_data", HELPERS.parent / "book" / "data")
 
 MODELS = ("MLP", "ResNet-50")
 NOT_SUPPORTED = "not supported"
@@ -228,8 +228,8 @@ def plot_training_step(record: dict) -> Figure:
         ValueError: if the record lacks a field.
     """
     check_record(record, "plot_training_step")
-    from helpers import plots
-    from helpers.style import color
+    from helpers.notebook import plots
+    from helpers.notebook.style import color
 
     step = record["training_step"]
     titles = [f"ms for a step of {step['batch']} images", "peak memory in MiB"]

@@ -177,7 +177,7 @@ class NumberCheck:
 
     def __call__(self, value: object):
         if value is ... or value is None:
-            from helpers.widgets import AnswerBox
+            from helpers.exercises.answer_box import AnswerBox
 
             return AnswerBox(
                 prompt=self.prompt,

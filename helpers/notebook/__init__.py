@@ -1,0 +1,1 @@
+"""What every chapter uses and none teaches: data, figures, the palette."""
