@@ -14,15 +14,13 @@ from unittest import mock
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.chapters.status.check import MISTAKES, _by_the_book
+from helpers.chapters.status.status import CUDA, KINDS, Probes, apex_status
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from traitlets import TraitError
 
-from helpers import apex, migration, stand_ins
-from helpers.apex import CUDA, KINDS, Probes, apex_status
-from helpers.check import apex as check
-from helpers.check.apex import MISTAKES, _by_the_book
-from helpers.widgets import ApexMigration
+from helpers.chapters.apex import ApexMigration, check, loops, stage, status
 from helpers.widgets.base import STATE_MIME
 
 # --- stand-ins -----------------------------------------------------------------------
@@ -39,9 +37,9 @@ KEPT = ("json", "json.decoder", "apex")
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: stand_ins.stand_in("json", loads=None),
-        lambda: stand_ins.absent("json"),
-        lambda: stand_ins.only_on_path(["json/__init__.py", "apex/__init__.py"]),
+        lambda: stage.stand_in("json", loads=None),
+        lambda: stage.absent("json"),
+        lambda: stage.only_on_path(["json/__init__.py", "apex/__init__.py"]),
     ],
 )
 def test_stand_in_is_gone_afterwards_even_after_a_failure(make):
@@ -59,7 +57,7 @@ def test_stand_in_is_gone_afterwards_even_after_a_failure(make):
 
 
 def test_stand_in_has_what_it_is_given_and_no_more():
-    with stand_ins.stand_in("apex", optimizers=3):
+    with stage.stand_in("apex", optimizers=3):
         module = importlib.import_module("apex")
         assert module.optimizers == 3
         assert not hasattr(module, "amp")
@@ -67,14 +65,14 @@ def test_stand_in_has_what_it_is_given_and_no_more():
 
 
 def test_absent_package_is_not_found_with_its_parts():
-    with stand_ins.absent("json"):
+    with stage.absent("json"):
         for name in ("json", "json.decoder"):
             with pytest.raises(ModuleNotFoundError, match="No module named 'json'"):
                 importlib.import_module(name)
 
 
 def test_folder_is_the_only_place_to_import_from():
-    with stand_ins.only_on_path(["apex/__init__.py"]) as folder:
+    with stage.only_on_path(["apex/__init__.py"]) as folder:
         assert importlib.import_module("apex").__file__.startswith(str(folder))
         # Not by importlib.util, which finds what another test has imported already.
         assert PathFinder.find_spec("torchvision") is None
@@ -84,11 +82,11 @@ def test_folder_is_the_only_place_to_import_from():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: stand_ins.stand_in("a.b"), "stand_in: name must be .* got 'a.b'"),
-        (lambda: stand_ins.absent(3), "absent: name must be a module's name .* got 3"),
-        (lambda: stand_ins.only_on_path(["../a.py"]), "folder, got '../a.py'. Write"),
+        (lambda: stage.stand_in("a.b"), "stand_in: name must be .* got 'a.b'"),
+        (lambda: stage.absent(3), "absent: name must be a module's name .* got 3"),
+        (lambda: stage.only_on_path(["../a.py"]), "folder, got '../a.py'. Write"),
         (
-            lambda: stand_ins.only_on_path(["/a.py"]),
+            lambda: stage.only_on_path(["/a.py"]),
             "must lie in the folder, got '/a.py'",
         ),
     ],
@@ -116,7 +114,7 @@ def machine(version="0.1", **change):
     [
         ([], {}, "absent"),
         (["apex/__init__.py", "apex/views.py"], {}, "unrelated"),
-        (["apex.py"], {}, "unrelated"),
+        (["status.py"], {}, "unrelated"),
         (["apex/setup.py", "apex/apex/__init__.py"], {}, "folder"),
         (NVIDIA, {}, "without amp"),
         (OLD, {}, "with amp"),
@@ -126,7 +124,7 @@ def machine(version="0.1", **change):
     ],
 )
 def test_kind_of_apex_is_told_by_its_files(files, change, kind):
-    with stand_ins.only_on_path(files):
+    with stage.only_on_path(files):
         status = apex_status(machine(**change))
     assert status.kind == kind
     assert status.details[0] == f"apex{' 0.1' if files else ''}: {KINDS[kind][0]}"
@@ -135,7 +133,7 @@ def test_kind_of_apex_is_told_by_its_files(files, change, kind):
 
 
 @pytest.mark.parametrize(
-    ("files", "error"), [(["apex.py"], None), (OLD, "ImportError: no")]
+    ("files", "error"), [(["status.py"], None), (OLD, "ImportError: no")]
 )
 def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
     def not_installed(name):
@@ -143,9 +141,9 @@ def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
 
     probes = machine(import_error=error)
     probes = dataclasses.replace(probes, version=not_installed)
-    with stand_ins.only_on_path(files) as folder:
+    with stage.only_on_path(files) as folder:
         status = apex_status(probes)
-        place = folder / ("apex.py" if error is None else "apex")
+        place = folder / ("status.py" if error is None else "apex")
     assert status.advice == f"Rename {place}, then port the loop to PyTorch."
 
 
@@ -154,7 +152,7 @@ def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
     [("ImportError: a.so: undefined symbol: x", True), ("ImportError: no", False)],
 )
 def test_other_pytorch_is_blamed_for_an_undefined_symbol_only(error, blamed):
-    with stand_ins.only_on_path(OLD):
+    with stage.only_on_path(OLD):
         status = apex_status(machine(import_error=error))
     assert f"Error: {error}" in status.details
     assert ("built against another PyTorch" in str(status)) is blamed
@@ -171,7 +169,7 @@ def test_other_pytorch_is_blamed_for_an_undefined_symbol_only(error, blamed):
     ],
 )
 def test_compiled_extensions_are_found_beside_the_package_or_in_it(extra, compiled):
-    with stand_ins.only_on_path([*OLD, *extra]):
+    with stage.only_on_path([*OLD, *extra]):
         status = apex_status(machine())
     assert status.extensions is compiled
     assert f"Extensions: {'compiled' if compiled else 'none'}." in str(status)
@@ -189,13 +187,13 @@ def test_spec_that_cannot_be_had_is_broken_and_says_why(error):
 
 
 def test_module_without_a_spec_is_broken_too():
-    with stand_ins.stand_in("apex"):
+    with stage.stand_in("apex"):
         sys.modules["apex"].__spec__ = None
         assert apex_status(machine()).kind == "broken"
 
 
 def test_nothing_of_apex_is_imported():
-    with stand_ins.only_on_path(OLD) as folder:
+    with stage.only_on_path(OLD) as folder:
         (folder / "apex/__init__.py").write_text("raise SystemExit('imported')")
         assert apex_status(machine()).kind == "with amp"
         assert "apex" not in sys.modules
@@ -211,7 +209,7 @@ def test_version_is_told_if_there_is_one(version, told):
         return version
 
     probes = Probes(version=find, nvcc=lambda: None, import_error=lambda: None)
-    with stand_ins.only_on_path(OLD):
+    with stage.only_on_path(OLD):
         status = apex_status(probes)
     assert status.version == version
     assert status.details[0].startswith(told)
@@ -253,7 +251,7 @@ def test_probe_that_is_no_function_is_named(name):
     ],
 )
 def test_compiler_is_compared_by_the_rule_of_apex_s_build(nvcc, of_torch, cuda, told):
-    with stand_ins.only_on_path([]):
+    with stage.only_on_path([]):
         status = apex_status(machine(nvcc=nvcc, torch_cuda=of_torch))
     assert status.cuda == cuda
     assert told in re.sub(r"\s+", " ", str(status))
@@ -261,7 +259,7 @@ def test_compiler_is_compared_by_the_rule_of_apex_s_build(nvcc, of_torch, cuda, 
 
 def test_every_answer_fits_into_72_columns_and_no_key_is_unused():
     seen = set()
-    for files in ([], ["apex.py"], ["apex/setup.py"], NVIDIA, OLD):
+    for files in ([], ["status.py"], ["apex/setup.py"], NVIDIA, OLD):
         for nvcc, of_torch in [
             ("12.4", "12.8"),
             (None, "12.8"),
@@ -269,7 +267,7 @@ def test_every_answer_fits_into_72_columns_and_no_key_is_unused():
             ("1.0",) * 2,
         ]:
             for error in (None, "ImportError: " + "long " * 30):
-                with stand_ins.only_on_path(files):
+                with stage.only_on_path(files):
                     status = apex_status(
                         machine(nvcc=nvcc, torch_cuda=of_torch, import_error=error)
                     )
@@ -292,17 +290,17 @@ def test_version_of_the_compiler_is_read(tmp_path, monkeypatch, says, version):
     compiler.write_text(f"#!/bin/sh\necho '{says}'\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
-    assert apex.nvcc_version() == version
+    assert status.nvcc_version() == version
 
 
 def test_no_compiler_anywhere_is_none(monkeypatch):
     monkeypatch.setenv("CUDA_HOME", os.devnull)
-    monkeypatch.setattr(apex.shutil, "which", lambda place: None)
-    assert apex.nvcc_version() is None
+    monkeypatch.setattr(status.shutil, "which", lambda place: None)
+    assert status.nvcc_version() is None
 
 
 def test_cuda_of_torch_is_torch_s_own_word():
-    assert apex.torch_cuda() == torch.version.cuda
+    assert status.torch_cuda() == torch.version.cuda
 
 
 @pytest.mark.parametrize(
@@ -318,8 +316,8 @@ def test_import_in_another_process_tells_how_it_failed(monkeypatch, code, stderr
         assert command[:2] == [sys.executable, "-c"]
         return subprocess.CompletedProcess(command, code, "", stderr)
 
-    monkeypatch.setattr(apex.subprocess, "run", run)
-    assert apex.import_error() == told
+    monkeypatch.setattr(status.subprocess, "run", run)
+    assert status.import_error() == told
 
 
 @pytest.mark.parametrize(
@@ -335,21 +333,21 @@ def test_extension_that_does_not_load_is_seen_though_apex_hides_it(
 ):
     (tmp_path / "torch.py").touch()  # the real one takes a second
     hides = "try:\n    import amp_C\nexcept ImportError:\n    pass\n"
-    (tmp_path / "apex.py").write_text(hides)
+    (tmp_path / "status.py").write_text(hides)
     if extension:
         (tmp_path / f"{extension}.py").write_text(
             "raise ImportError('undefined symbol: x')"
         )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert apex.import_error() == told
+    assert status.import_error() == told
 
 
 def test_import_that_hangs_is_given_up(monkeypatch):
     def run(command, timeout, **settings):
         raise subprocess.TimeoutExpired(command, timeout)
 
-    monkeypatch.setattr(apex.subprocess, "run", run)
-    assert apex.import_error() == "the import took more than two minutes"
+    monkeypatch.setattr(status.subprocess, "run", run)
+    assert status.import_error() == "the import took more than two minutes"
 
 
 # --- the migrated loop ---------------------------------------------------------------
@@ -364,7 +362,7 @@ def test_new_loop_runs_and_trains(tmp_path):
     names = {"torch": torch, "F": F, "clip_grad_norm_": clip_grad_norm_}
     names |= {"device": "cpu", "make_model": make_model, "loader": loader}
     names |= {"path": tmp_path / "a.pt"}
-    exec(migration.new_loop(), names)
+    exec(loops.new_loop(), names)
     predicted = names["model"](x[0]).argmax(dim=1)
     assert (predicted == loader[0][1]).double().mean() > 0.8
     assert {p.dtype for p in names["model"].parameters()} == {torch.float32}
@@ -374,17 +372,17 @@ def test_new_loop_runs_and_trains(tmp_path):
 
 
 def test_every_line_of_the_old_loop_has_its_replacement():
-    ast.parse(migration.old_loop())
-    assert "apex" not in migration.new_loop()
+    ast.parse(loops.old_loop())
+    assert "apex" not in loops.new_loop()
     assert not re.search(
-        r"\bamp\.(?!import)", migration.new_loop().replace("torch.amp", "")
+        r"\bamp\.(?!import)", loops.new_loop().replace("torch.amp", "")
     )
-    for line in migration.LOOP:
+    for line in loops.LOOP:
         of_apex = re.search(r"apex|\bamp\b|Fused|scaled_loss|\.cuda\(", line.old)
         assert line.fate != "stays" or not of_apex, line
         assert line.why.endswith(".")
         assert max(map(len, line.new.split("\n"))) <= 88
-    assert len({line.old for line in migration.LOOP}) == len(migration.LOOP)
+    assert len({line.old for line in loops.LOOP}) == len(loops.LOOP)
 
 
 # --- checks --------------------------------------------------------------------------
@@ -532,7 +530,11 @@ def test_apex_migration_s_digest_changes_with_the_line():
         ({"line": 15}, TraitError, "line must be from 0 to 14, got 15"),
         ({"line": -1}, TraitError, "line must be from 0 to 14, got -1"),
         ({"line": "a"}, TraitError, "line"),
-        ({"lines": []}, TraitError, "those of helpers.migration and cannot be set"),
+        (
+            {"lines": []},
+            TraitError,
+            "those of helpers.chapters.apex.loops and cannot be set",
+        ),
         ({"loop": 1}, TypeError, "no setting 'loop'. It has: line, lines"),
     ],
 )
@@ -542,12 +544,12 @@ def test_bad_setting_of_apex_migration_is_named(settings, error, message):
 
 
 def test_loops_of_the_page_are_those_that_are_tested(front_end):
-    assert front_end(ApexMigration, "m.loop(a, 0)", LINES) == migration.old_loop()
-    assert front_end(ApexMigration, "m.loop(a, 1)", LINES) == migration.new_loop()
+    assert front_end(ApexMigration, "m.loop(a, 0)", LINES) == loops.old_loop()
+    assert front_end(ApexMigration, "m.loop(a, 1)", LINES) == loops.new_loop()
 
 
 def test_page_counts_and_names_what_happens_to_lines(front_end):
-    fates = [line.fate for line in migration.LOOP]
+    fates = [line.fate for line in loops.LOOP]
     counted = front_end(ApexMigration, "m.tally(a)", LINES)
     assert counted == {fate: fates.count(fate) for fate in ("stays", "changes", "goes")}
     assert front_end(ApexMigration, "m.headline(a, 0)", LINES).startswith("Choose")
@@ -577,11 +579,11 @@ def details(page):
 
 
 def test_click_opens_the_replacement_and_the_reason_below_the_line(page):
-    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
+    assert said(page) == "Choose a line of the loop for status. Seen: 0 of 14."
     assert details(page) == []
     button = page.get_by_role("button", name="amp.master_params")
     button.click()
-    line = migration.LOOP[11]
+    line = loops.LOOP[11]
     (shown,) = details(page)
     assert shown.split("\n") == [
         *(f"+ {text}" for text in line.new.split("\n")),
@@ -598,31 +600,31 @@ def test_click_opens_the_replacement_and_the_reason_below_the_line(page):
 
 def test_line_that_goes_has_a_reason_and_no_replacement(page):
     page.get_by_role("button", name="with amp.scale_loss").click()
-    assert details(page) == [migration.LOOP[9].why]
+    assert details(page) == [loops.LOOP[9].why]
     assert said(page).startswith("Line 10 goes.")
 
 
 def test_loop_is_walked_by_keyboard(page):
     page.locator(".apex-line").first.focus()
     page.keyboard.press("Enter")
-    for _ in migration.LOOP:  # once more than there are lines to go down
+    for _ in loops.LOOP:  # once more than there are lines to go down
         page.keyboard.press("ArrowDown")
-    assert page.evaluate("state.line") == len(migration.LOOP)
+    assert page.evaluate("state.line") == len(loops.LOOP)
     assert said(page) == ("Line 14 changes. Seen: 14 of 14. 2 stay, 11 change, 1 goes.")
     signs = page.locator(".apex-line > span").all_inner_texts()
     expected = {"stays": "=", "changes": "~", "goes": "−"}
-    assert signs == [expected[line.fate] for line in migration.LOOP]
+    assert signs == [expected[line.fate] for line in loops.LOOP]
     for key, line in (("Home", 1), ("ArrowUp", 1), ("End", 14)):
         page.keyboard.press(key)
         assert page.evaluate("state.line") == line
     page.get_by_role("button", name="Start again").click()
-    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
+    assert said(page) == "Choose a line of the loop for status. Seen: 0 of 14."
 
 
 def test_whole_loop_is_the_one_that_is_tested_and_fits_a_narrow_phone(page):
     page.get_by_text("The whole loop for PyTorch").click()
     shown = page.locator("details code")
-    assert shown.text_content() == migration.new_loop()
+    assert shown.text_content() == loops.new_loop()
     spaces = "(node) => getComputedStyle(node).whiteSpace"
     assert shown.evaluate(spaces) == "pre-wrap"
     page.locator(".apex-line").last.click()

@@ -13,7 +13,7 @@ from conftest import ROOT, build_book
 from notebook_rules import Chapter, notebooks
 from visit import NARROW, READY
 
-from helpers.widgets import BceExplorer
+from helpers.chapters.bce_and_logits import BceExplorer
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)

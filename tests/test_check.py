@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.check import bce_and_logits as bce
-from helpers.check import cross_entropy_and_nll as nll
-from helpers.check import softmax_dim as softmax
+from helpers.chapters.bce_and_logits import check as bce
+from helpers.chapters.cross_entropy_and_nll import check as nll
+from helpers.chapters.softmax_dim import check as softmax
 from helpers.exercises.verdicts import Hint, NumberCheck, checks_function, correct
 
 HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])

@@ -12,10 +12,8 @@ import torch
 from safetensors.torch import load, save
 from traitlets import TraitError
 
-from helpers import checkpoint_samples as samples
-from helpers.check import checkpoint_format as check
-from helpers.resumable import DigitsRun
-from helpers.widgets import CheckpointBytes
+from helpers.chapters.checkpoint_format import CheckpointBytes, check, stage
+from helpers.chapters.checkpoint_format.stage import DigitsRun
 from helpers.widgets.base import STATE_MIME
 
 # --- the run -------------------------------------------------------------------------
@@ -145,7 +143,7 @@ def test_make_safe_tells_right_from_wrong(attempt, text):
 def test_recorded_verdicts_are_those_of_torch_and_safetensors():
     widget = CheckpointBytes()
     refused = dict(widget.refused)
-    for name, value in samples.objects().items():
+    for name, value in stage.objects().items():
         for new in (True, False):
             file = io.BytesIO()
             torch.save({"v": value}, file, _use_new_zipfile_serialization=new)
@@ -162,9 +160,9 @@ def test_recorded_verdicts_are_those_of_torch_and_safetensors():
             assert name not in widget.held
 
 
-@pytest.mark.parametrize("name", samples.FORMATS)
+@pytest.mark.parametrize("name", stage.FORMATS)
 def test_recorded_parts_cover_a_real_file(name):
-    data = samples.tiny_files()[name]
+    data = stage.tiny_files()[name]
     loaded = load(data) if name == "safetensors" else torch.load(io.BytesIO(data))
     assert {k: v.tolist() for k, v in loaded.items()} == {
         "weight": [1, 2],
@@ -230,7 +228,7 @@ def test_bad_setting_is_named(settings, error, message):
 
 def test_front_end_s_verdict_is_the_safe_loader_s(front_end):
     widget, rng = CheckpointBytes(), random.Random(0)
-    objects = samples.objects()
+    objects = stage.objects()
     picks = [rng.sample(list(objects), rng.randrange(4)) for _ in range(30)]
     arguments = [
         [name, chosen, widget.refused, widget.held]

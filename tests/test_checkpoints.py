@@ -27,13 +27,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import nn
 
-from helpers import (
-    checkpoint_formats,
-    checkpoint_samples,
-    checkpoint_values,
-    checkpoint_zip,
-    pickle_steps,
-)
+from helpers import checkpoint_formats, checkpoint_values, checkpoint_zip, pickle_steps
+from helpers.chapters.checkpoint_format import stage
 from helpers.checkpoints import CheckpointError, describe_checkpoint
 
 OLD = {"_use_new_zipfile_serialization": False}
@@ -95,9 +90,9 @@ def described(data):
 
 
 @pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "legacy"])
-@pytest.mark.parametrize("name", checkpoint_samples.objects())
+@pytest.mark.parametrize("name", stage.objects())
 def test_refused_is_what_torch_refuses(told, name, options):
-    value = {"value": checkpoint_samples.objects()[name]}
+    value = {"value": stage.objects()[name]}
     found = told(saved(value, **options))
     names = torch.serialization.get_unsafe_globals_in_checkpoint(
         io.BytesIO(saved(value))

@@ -15,9 +15,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from traitlets import TraitError
 
-from helpers.check import classification_report as check
+from helpers.chapters.classification_report import ReportFromMatrix, check
 from helpers.evaluation import collect_logits, predictions
-from helpers.widgets import ReportFromMatrix
 from helpers.widgets.base import STATE_MIME
 
 BOTH = [predictions, collect_logits]

@@ -19,10 +19,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from traitlets import TraitError
 
 from helpers import statistics
-from helpers.check import dataset_mean_std as check
+from helpers.chapters.dataset_mean_std import StdDecomposition, check
 from helpers.notebook.data import photo_crops
 from helpers.statistics import MeanStd, dataset_mean_std
-from helpers.widgets import StdDecomposition
 from helpers.widgets.base import STATE_MIME, state_digest
 
 

@@ -14,11 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torchvision import models
 from traitlets import TraitError
 
-from helpers.check import flops_and_params as check
+from helpers.chapters.flops_and_params import ConvCost, check
 from helpers.counting import count_macs
 from helpers.flop_tools import _thop
 from helpers.unharmed import unharmed
-from helpers.widgets import ConvCost
 from helpers.widgets.base import STATE_MIME
 
 ELEMENT_WISE = "element-wise work, which only thop counts"

@@ -5,9 +5,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from helpers.chapters.bce_and_logits import BceExplorer
+from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
+from helpers.chapters.softmax_dim import SoftmaxDim
 from helpers.exercises.answer_box import AnswerBox
 from helpers.exercises.verdicts import Hint, NumberCheck
-from helpers.widgets import BceExplorer, CrossEntropyMargin, SoftmaxDim
 
 
 def random_logits(count=2000, span=100):

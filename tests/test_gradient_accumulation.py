@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
@@ -18,12 +16,15 @@ from hypothesis import strategies as st
 from torch import nn
 from traitlets import TraitError
 
-from helpers import digit_runs, gradients, ranks
 from helpers.accumulation import accumulation_weights, grouped
-from helpers.check import gradient_accumulation as check
+from helpers.chapters.gradient_accumulation import (
+    AccumulationCuts,
+    check,
+    ranks,
+    stage,
+)
+from helpers.chapters.gradient_accumulation.ranks import print_from_two_ranks
 from helpers.modes import kept_for_backward
-from helpers.ranks import print_from_two_ranks
-from helpers.widgets import AccumulationCuts
 from helpers.widgets.base import STATE_MIME
 
 # --- grouped and accumulation_weights ------------------------------------------------
@@ -92,10 +93,8 @@ def test_weighed_micro_batches_give_the_gradient_of_the_whole(sizes, weighted):
     )
     for a, b, weight in pieces:
         (weight * loss_fn(model(a), b)).backward()
-    wanted = gradients.gradient_of(loss_fn(model(x), y), model)
-    torch.testing.assert_close(
-        gradients.gradient(model), wanted, rtol=1e-10, atol=1e-14
-    )
+    wanted = stage.gradient_of(loss_fn(model(x), y), model)
+    torch.testing.assert_close(stage.gradient(model), wanted, rtol=1e-10, atol=1e-14)
 
 
 def test_weights_may_come_from_a_tensor_and_sum_to_one():
@@ -143,17 +142,17 @@ def test_bad_size_is_named(sizes, error, message):
 
 def test_gradient_of_is_that_of_backward_and_touches_nothing():
     model, (x, y) = tiny(), samples(5)
-    found = gradients.gradient_of(F.cross_entropy(model(x), y), model)
+    found = stage.gradient_of(F.cross_entropy(model(x), y), model)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
-    assert torch.equal(found, gradients.gradient(model))
+    assert torch.equal(found, stage.gradient(model))
 
 
 def test_factors_are_found_again():
     parts = [samples(9, seed)[0].flatten() for seed in range(4)]
     factors = torch.tensor([0.25, 0, -3, 7.5], dtype=torch.float64)
     total = sum(f * part for f, part in zip(factors, parts, strict=True))
-    assert (gradients.factors_in(total, parts) - factors).abs().max() < 1e-12
+    assert (stage.factors_in(total, parts) - factors).abs().max() < 1e-12
 
 
 def test_peak_is_freed_by_backward_and_not_by_adding():
@@ -193,26 +192,26 @@ def test_peak_counts_no_graph_that_was_dropped_and_nothing_twice():
 )
 def test_difference_is_told_in_per_cent(relative, text):
     wanted = torch.tensor([0.0, 2.0], dtype=torch.float64)
-    assert gradients.difference(wanted * (1 + relative), wanted) == text
+    assert stage.difference(wanted * (1 + relative), wanted) == text
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (
-            lambda: gradients.gradient(tiny()),
+            lambda: stage.gradient(tiny()),
             "gradient: .* 0.weight has none. Call back",
         ),
         (
-            lambda: gradients.gradient_of(torch.zeros(2), tiny()),
+            lambda: stage.gradient_of(torch.zeros(2), tiny()),
             r"gradient_of: loss must be one number, got shape \(2,\)",
         ),
         (
-            lambda: gradients.difference(torch.zeros(2), torch.zeros(3)),
+            lambda: stage.difference(torch.zeros(2), torch.zeros(3)),
             r"difference: .* got \(2,\) and \(3,\)",
         ),
         (
-            lambda: digit_runs.five_runs(None, 2, None, last="keep"),
+            lambda: stage.five_runs(None, 2, None, last="keep"),
             "five_runs: last must be one of mean, share, drop, leak, got 'keep'",
         ),
     ],
@@ -250,7 +249,7 @@ class Plain:
     ],
 )
 def test_runs_treat_the_last_group_as_told(last, end, again, monkeypatch):
-    monkeypatch.setattr(digit_runs, "SEEDS", range(2))
+    monkeypatch.setattr(stage, "SEEDS", range(2))
     Plain.steps, Plain.since = [], []
 
     def backward(model, x, y, total):
@@ -262,7 +261,7 @@ def test_runs_treat_the_last_group_as_told(last, end, again, monkeypatch):
         return Plain(parameters)
 
     state = torch.get_rng_state()
-    runs = digit_runs.five_runs(backward, 8, optimizer, last, epochs=2)
+    runs = stage.five_runs(backward, 8, optimizer, last, epochs=2)
     an_epoch = 10 + (end != [(128, 128)])
     for steps in Plain.steps:
         assert len(steps) == 2 * an_epoch
@@ -274,15 +273,15 @@ def test_runs_treat_the_last_group_as_told(last, end, again, monkeypatch):
 
 
 def test_runs_know_their_accuracy_before_the_last_update(monkeypatch):
-    monkeypatch.setattr(digit_runs, "SEEDS", range(1))
+    monkeypatch.setattr(stage, "SEEDS", range(1))
 
     def backward(model, x, y, total):
         factor = 1e6 if len(x) < 128 else 1.0  # a last step that ruins all
         F.cross_entropy(model(x), y, reduction="sum").mul(factor / total).backward()
 
     Plain.steps, Plain.since = [], []
-    dropped = digit_runs.five_runs(backward, 8, Plain, "drop", epochs=1)
-    ruined = digit_runs.five_runs(backward, 8, Plain, "mean", epochs=1)
+    dropped = stage.five_runs(backward, 8, Plain, "drop", epochs=1)
+    ruined = stage.five_runs(backward, 8, Plain, "mean", epochs=1)
     assert ruined.before == dropped.accuracy != ruined.accuracy
     assert ruined.spread_before == dropped.spread
     assert re.fullmatch(r"\d+% to \d+%", ruined.spread)
@@ -401,11 +400,6 @@ def test_what_two_ranks_cannot_run_is_named(work, timeout_s, error, message):
         print_from_two_ranks(work, timeout_s)
 
 
-def test_helpers_do_not_import_torch_distributed_before_they_need_it():
-    code = "import sys, helpers.ranks; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 # --- checks --------------------------------------------------------------------------
 
 
@@ -471,7 +465,7 @@ def by_hand(model, optimizer, batches, k, own_clip=False, mean=False):
             else:
                 (F.cross_entropy(logits, labels, reduction="sum") / count).backward()
         if own_clip:
-            norm = gradients.gradient(model).norm()
+            norm = stage.gradient(model).norm()
             for parameter in model.parameters():
                 parameter.grad /= max(norm, 1.0)
         else:

@@ -14,12 +14,11 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from traitlets import TraitError
 
-from helpers import fold_checks, synthetic
-from helpers.check import k_fold as check
+from helpers import fold_checks
+from helpers.chapters.k_fold import FoldLeak, check, stage
+from helpers.chapters.k_fold.widget import CLASSES, PEOPLE
 from helpers.folds import Fold, accuracy, cross_validate, kfold_loaders
-from helpers.widgets import FoldLeak
 from helpers.widgets.base import STATE_MIME
-from helpers.widgets.fold_leak import CLASSES, PEOPLE
 
 X = torch.arange(40.0).reshape(20, 2)
 Y = torch.arange(20) % 2
@@ -227,7 +226,7 @@ def test_scores_are_those_of_a_loop_by_hand():
 
 
 def test_coin_flips_score_chance_and_a_kept_model_cannot_be_had():
-    x, y = synthetic.coin_flips(seed=0)
+    x, y = stage.coin_flips(seed=0)
     scores = cross_validate(
         lambda: nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2)).double(),
         adam,
@@ -352,7 +351,7 @@ def test_accuracy_names_shapes_it_cannot_read():
 
 
 def test_sentence_pairs_are_labelled_by_the_sentence_of_token_3():
-    ids, mask, types, y = synthetic.sentence_pairs(seed=1)
+    ids, mask, types, y = stage.sentence_pairs(seed=1)
     assert torch.equal((ids == 3).sum(dim=1), torch.ones(300).long())
     assert torch.equal(types[ids == 3], y)
     assert torch.equal((ids != 0).long(), mask)
@@ -360,15 +359,13 @@ def test_sentence_pairs_are_labelled_by_the_sentence_of_token_3():
 
 
 def test_people_keep_their_label_and_voice():
-    x, y, who = synthetic.people(seed=0, count=4, samples=500)
+    x, y, who = stage.people(seed=0, count=4, samples=500)
     for person in range(4):
         assert len(y[who == person].unique()) == 1
         assert x[who == person].std(dim=0).mean() == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize(
-    "make", [synthetic.coin_flips, synthetic.people, synthetic.sentence_pairs]
-)
+@pytest.mark.parametrize("make", [stage.coin_flips, stage.people, stage.sentence_pairs])
 def test_made_up_data_follow_the_seed_and_name_a_bad_one(make):
     assert all(torch.equal(a, b) for a, b in zip(make(1), make(1), strict=True))
     assert not torch.equal(make(1)[0], make(2)[0])

@@ -15,11 +15,10 @@ from torch import nn
 from traitlets import TraitError
 
 from helpers.all_or_nothing import all_or_nothing
-from helpers.check import load_state_dict as check
+from helpers.chapters.load_state_dict import KeyMatcher, check
+from helpers.chapters.load_state_dict.widget import HEADS, PREFIXES, REPAIRS
 from helpers.loading import load_matching, load_report
-from helpers.widgets import KeyMatcher
 from helpers.widgets.base import STATE_MIME
-from helpers.widgets.key_matcher import HEADS, PREFIXES, REPAIRS
 
 MODEL = [
     ["submodule.weight", [32, 64]],

@@ -16,10 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from traitlets import TraitError
 
-from helpers.check import mixed_precision as check
+from helpers.chapters.mixed_precision import LossScale, check
 from helpers.notebook import gpu_record as recorded
 from helpers.precision import AUTOCAST, Bands, bands, dry_autocast
-from helpers.widgets import LossScale
 from helpers.widgets.base import STATE_MIME
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -16,13 +16,12 @@ from tqdm import tqdm
 from tqdm.std import EMA
 from traitlets import TraitError
 
-from helpers.check import progress_bars as check
+from helpers.chapters.progress_bars import EtaSmoothing, check
+from helpers.chapters.progress_bars.stage import Clock, Terminal, fake_clock
+from helpers.chapters.progress_bars.widget import RUNS
 from helpers.notebook import gpu_record as recorded
 from helpers.running_mean import RunningMean
-from helpers.terminal import Clock, Terminal, fake_clock
-from helpers.widgets import EtaSmoothing
 from helpers.widgets.base import STATE_MIME
-from helpers.widgets.eta_smoothing import RUNS
 
 NUMBERS = st.floats(-1e6, 1e6)
 PAIRS = st.lists(st.tuples(NUMBERS, st.floats(0.01, 1e4)), min_size=1, max_size=20)

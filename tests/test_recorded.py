@@ -502,7 +502,7 @@ def test_package_carries_the_record_where_book_is_absent(tmp_path):
     told = subprocess.check_output(
         [
             *(sys.executable, "-c"),
-            "from helpers.notebook import gpu_record as recorded; print(recorded.describe_gpu_record())",
+            "from helpers.notebook import gpu_record as r; print(r.describe_gpu_record())",
         ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},

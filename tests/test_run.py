@@ -85,7 +85,7 @@ def test_expected_error_is_stored_in_one_line(tmp_path):
 
 
 def test_widget_that_is_not_shown_is_not_stored(tmp_path):
-    source = "from helpers.widgets import BceExplorer\nBceExplorer()\nBceExplorer()"
+    source = "from helpers.chapters.bce_and_logits import BceExplorer\nBceExplorer()\nBceExplorer()"
     path = notebook(tmp_path / "two.ipynb", source)
     assert run.main([str(path)]) == 0
     models = json.loads(path.read_text())["metadata"]["widgets"][run.STATE_MIME][

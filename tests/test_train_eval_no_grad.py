@@ -12,12 +12,11 @@ from torch import nn
 from traitlets import TraitError
 
 from helpers import modes
-from helpers.check import train_eval_no_grad as check
+from helpers.chapters.train_eval_no_grad import ModeSwitchboard, check
 from helpers.evaluation import collect_logits
 from helpers.exercises.answer_table import AnswerTable
 from helpers.modes import evaluating, kept_for_backward
 from helpers.probes import depends_on_batch
-from helpers.widgets import ModeSwitchboard
 from helpers.widgets.base import STATE_MIME
 
 F64 = torch.float64

@@ -3,9 +3,10 @@
 import pytest
 from traitlets import TraitError
 
-from helpers import widgets
+from helpers.chapters.bce_and_logits import BceExplorer
+from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
+from helpers.chapters.softmax_dim import SoftmaxDim
 from helpers.exercises.answer_box import AnswerBox
-from helpers.widgets import BceExplorer, CrossEntropyMargin, SoftmaxDim
 from helpers.widgets.base import STATE_MIME, state_digest
 
 CHANGES = [
@@ -40,11 +41,6 @@ def test_front_end_is_core_and_then_its_own():
     text = BceExplorer()._esm
     assert text.index("export function slider") < text.index("export function sigmoid")
     assert "--mp-correct" in BceExplorer()._css
-
-
-def test_unknown_widget_is_named():
-    with pytest.raises(AttributeError, match="no widget 'BceExplorator'"):
-        _ = widgets.BceExplorator
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from traitlets import Dict, Enum, Int, List, TraitError, default, validate
 
-from helpers import checkpoint_samples as samples
-from helpers.checkpoint_samples import FORMATS
+from helpers.chapters.checkpoint_format import stage
+from helpers.chapters.checkpoint_format.stage import FORMATS
 from helpers.widgets.base import BookWidget, fresh_list
 
 SHOWN = 64  # bytes of a part that are recorded
@@ -38,20 +38,20 @@ class CheckpointBytes(BookWidget):
     @default("files")
     def _by_torch(self) -> dict:
         made = {}
-        for name, data in samples.tiny_files().items():
+        for name, data in stage.tiny_files().items():
             made[name] = [
                 [*part, data[part[0] : min(part[1], part[0] + SHOWN)].hex()]
-                for part in samples.regions(name, data)
+                for part in stage.regions(name, data)
             ]
         return made
 
     @default("refused")
     def _measured(self) -> list:
-        return [[name, names] for name, names in samples.verdicts().items()]
+        return [[name, names] for name, names in stage.verdicts().items()]
 
     @default("held")
     def _measured_too(self) -> list:
-        return samples.held_by_safetensors()
+        return stage.held_by_safetensors()
 
     @validate("files", "refused", "held")
     def _unchanged(self, proposal):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from helpers.chapters.progress_bars.stage import Terminal, fake_clock
 from helpers.exercises.verdicts import (
     Hint,
     NumberCheck,
@@ -17,7 +18,6 @@ from helpers.exercises.verdicts import (
     correct,
     hint,
 )
-from helpers.terminal import Terminal, fake_clock
 
 LABELLED, UNLABELLED = list("abcdefgh"), list("ABCDEF")
 

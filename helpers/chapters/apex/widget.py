@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from traitlets import Int, TraitError, validate
 
-from helpers.migration import LOOP
+from helpers.chapters.apex.loops import LOOP
 from helpers.widgets.base import BookWidget, fresh_list
 
 
@@ -42,6 +42,6 @@ class ApexMigration(BookWidget):
     def _those_of_the_book(self, proposal):
         if proposal["value"] != _rows():
             raise TraitError(
-                "ApexMigration: lines are those of helpers.migration and cannot be set."
+                "ApexMigration: lines are those of helpers.chapters.apex.loops and cannot be set."
             )
         return proposal["value"]

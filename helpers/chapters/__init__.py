@@ -1,0 +1,1 @@
+"""One folder for each tip, named like its notebook: checks, widget, stage."""

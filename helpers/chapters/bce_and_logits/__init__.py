@@ -1,0 +1,6 @@
+"""The stage of the chapter on binary cross-entropy."""
+
+from helpers.chapters.bce_and_logits import check
+from helpers.chapters.bce_and_logits.widget import BceExplorer
+
+__all__ = ["BceExplorer", "check"]

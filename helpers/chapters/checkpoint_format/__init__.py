@@ -1,0 +1,7 @@
+"""The stage of the chapter on checkpoint files."""
+
+from helpers.chapters.checkpoint_format import check
+from helpers.chapters.checkpoint_format.stage import DigitsRun, objects
+from helpers.chapters.checkpoint_format.widget import CheckpointBytes
+
+__all__ = ["CheckpointBytes", "DigitsRun", "check", "objects"]

@@ -1,0 +1,6 @@
+"""The stage of the chapter on the classification report."""
+
+from helpers.chapters.classification_report import check
+from helpers.chapters.classification_report.widget import ReportFromMatrix
+
+__all__ = ["ReportFromMatrix", "check"]

@@ -1,0 +1,6 @@
+"""The stage of the chapter on cross-entropy."""
+
+from helpers.chapters.cross_entropy_and_nll import check
+from helpers.chapters.cross_entropy_and_nll.widget import CrossEntropyMargin
+
+__all__ = ["CrossEntropyMargin", "check"]

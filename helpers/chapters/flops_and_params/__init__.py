@@ -1,0 +1,6 @@
+"""The stage of the chapter on FLOPs and parameters."""
+
+from helpers.chapters.flops_and_params import check
+from helpers.chapters.flops_and_params.widget import ConvCost
+
+__all__ = ["ConvCost", "check"]

@@ -1,0 +1,6 @@
+"""The stage of the chapter on mixed precision."""
+
+from helpers.chapters.mixed_precision import check
+from helpers.chapters.mixed_precision.widget import LossScale
+
+__all__ = ["LossScale", "check"]

@@ -1,0 +1,6 @@
+"""The stage of the chapter on the dimension of softmax."""
+
+from helpers.chapters.softmax_dim import check
+from helpers.chapters.softmax_dim.widget import SoftmaxDim
+
+__all__ = ["SoftmaxDim", "check"]

@@ -1,0 +1,6 @@
+"""The stage of the chapter on modes and gradients."""
+
+from helpers.chapters.train_eval_no_grad import check
+from helpers.chapters.train_eval_no_grad.widget import ModeSwitchboard
+
+__all__ = ["ModeSwitchboard", "check"]
