@@ -12,32 +12,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # what an editor and a type checker see; a test holds it to TAKE_HOME
     from helpers.accumulation import accumulation_weights, grouped
     from helpers.checkpoints import CheckpointError, describe_checkpoint
-    from helpers.counting import count_macs
-    from helpers.evaluation import collect_logits, predictions
-    from helpers.folds import accuracy, cross_validate, kfold_loaders
-    from helpers.loading import load_matching, load_report
+    from helpers.cross_validation import accuracy, cross_validate, kfold_loaders
+    from helpers.evaluation import (
+        collect_logits,
+        depends_on_batch,
+        evaluating,
+        kept_for_backward,
+        predictions,
+    )
+    from helpers.flops import count_macs
+    from helpers.image_statistics import dataset_mean_std
     from helpers.losses import pos_weight, prior_logits
-    from helpers.modes import evaluating, kept_for_backward
-    from helpers.precision import bands, dry_autocast
-    from helpers.probes import depends_on_batch
+    from helpers.mixed_precision import bands, dry_autocast
     from helpers.running_mean import RunningMean
-    from helpers.statistics import dataset_mean_std
+    from helpers.state_dicts import load_matching, load_report
 
 __version__ = "0.1.0"
 
 # Module: the names that it gives a reader to take home.
 TAKE_HOME = {
     "losses": ("pos_weight", "prior_logits"),
-    "modes": ("evaluating", "kept_for_backward"),
-    "evaluation": ("predictions", "collect_logits"),
-    "probes": ("depends_on_batch",),
+    "evaluation": (
+        "evaluating",
+        "predictions",
+        "collect_logits",
+        "depends_on_batch",
+        "kept_for_backward",
+    ),
     "accumulation": ("grouped", "accumulation_weights"),
+    "mixed_precision": ("bands", "dry_autocast"),
     "running_mean": ("RunningMean",),
-    "precision": ("bands", "dry_autocast"),
-    "statistics": ("dataset_mean_std",),
-    "folds": ("kfold_loaders", "cross_validate", "accuracy"),
-    "counting": ("count_macs",),
-    "loading": ("load_report", "load_matching"),
+    "image_statistics": ("dataset_mean_std",),
+    "cross_validation": ("kfold_loaders", "cross_validate", "accuracy"),
+    "flops": ("count_macs",),
+    "state_dicts": ("load_report", "load_matching"),
     "checkpoints": ("describe_checkpoint", "CheckpointError"),
 }
 _HOME = {name: module for module, names in TAKE_HOME.items() for name in names}

@@ -14,13 +14,13 @@ from unittest import mock
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.chapters.status.check import MISTAKES, _by_the_book
-from helpers.chapters.status.status import CUDA, KINDS, Probes, apex_status
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from traitlets import TraitError
 
 from helpers.chapters.apex import ApexMigration, check, loops, stage, status
+from helpers.chapters.apex.check import MISTAKES, _by_the_book
+from helpers.chapters.apex.status import CUDA, KINDS, Probes, apex_status
 from helpers.widgets.base import STATE_MIME
 
 # --- stand-ins -----------------------------------------------------------------------
@@ -114,7 +114,7 @@ def machine(version="0.1", **change):
     [
         ([], {}, "absent"),
         (["apex/__init__.py", "apex/views.py"], {}, "unrelated"),
-        (["status.py"], {}, "unrelated"),
+        (["apex.py"], {}, "unrelated"),
         (["apex/setup.py", "apex/apex/__init__.py"], {}, "folder"),
         (NVIDIA, {}, "without amp"),
         (OLD, {}, "with amp"),
@@ -133,7 +133,7 @@ def test_kind_of_apex_is_told_by_its_files(files, change, kind):
 
 
 @pytest.mark.parametrize(
-    ("files", "error"), [(["status.py"], None), (OLD, "ImportError: no")]
+    ("files", "error"), [(["apex.py"], None), (OLD, "ImportError: no")]
 )
 def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
     def not_installed(name):
@@ -143,7 +143,7 @@ def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
     probes = dataclasses.replace(probes, version=not_installed)
     with stage.only_on_path(files) as folder:
         status = apex_status(probes)
-        place = folder / ("status.py" if error is None else "apex")
+        place = folder / ("apex.py" if error is None else "apex")
     assert status.advice == f"Rename {place}, then port the loop to PyTorch."
 
 
@@ -259,7 +259,7 @@ def test_compiler_is_compared_by_the_rule_of_apex_s_build(nvcc, of_torch, cuda, 
 
 def test_every_answer_fits_into_72_columns_and_no_key_is_unused():
     seen = set()
-    for files in ([], ["status.py"], ["apex/setup.py"], NVIDIA, OLD):
+    for files in ([], ["apex.py"], ["apex/setup.py"], NVIDIA, OLD):
         for nvcc, of_torch in [
             ("12.4", "12.8"),
             (None, "12.8"),
@@ -333,7 +333,7 @@ def test_extension_that_does_not_load_is_seen_though_apex_hides_it(
 ):
     (tmp_path / "torch.py").touch()  # the real one takes a second
     hides = "try:\n    import amp_C\nexcept ImportError:\n    pass\n"
-    (tmp_path / "status.py").write_text(hides)
+    (tmp_path / "apex.py").write_text(hides)
     if extension:
         (tmp_path / f"{extension}.py").write_text(
             "raise ImportError('undefined symbol: x')"
@@ -579,7 +579,7 @@ def details(page):
 
 
 def test_click_opens_the_replacement_and_the_reason_below_the_line(page):
-    assert said(page) == "Choose a line of the loop for status. Seen: 0 of 14."
+    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
     assert details(page) == []
     button = page.get_by_role("button", name="amp.master_params")
     button.click()
@@ -618,7 +618,7 @@ def test_loop_is_walked_by_keyboard(page):
         page.keyboard.press(key)
         assert page.evaluate("state.line") == line
     page.get_by_role("button", name="Start again").click()
-    assert said(page) == "Choose a line of the loop for status. Seen: 0 of 14."
+    assert said(page) == "Choose a line of the loop for apex. Seen: 0 of 14."
 
 
 def test_whole_loop_is_the_one_that_is_tested_and_fits_a_narrow_phone(page):

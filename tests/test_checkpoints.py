@@ -27,9 +27,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import nn
 
-from helpers import checkpoint_formats, checkpoint_values, checkpoint_zip, pickle_steps
 from helpers.chapters.checkpoint_format import stage
-from helpers.checkpoints import CheckpointError, describe_checkpoint
+from helpers.checkpoints import (
+    CheckpointError,
+    contents,
+    describe_checkpoint,
+    formats,
+    pickle_reader,
+)
 
 OLD = {"_use_new_zipfile_serialization": False}
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.zeros(2)}
@@ -658,9 +663,9 @@ def test_words_of_a_file_import_nothing(told, watched):
 def test_table_of_types_is_torch_s():
     named = {n: d for n, d in vars(torch).items() if isinstance(d, torch.dtype)}
     for name, dtype in named.items():
-        if str(dtype) == f"torch.{name}" and name in checkpoint_values.BITS:
-            assert checkpoint_values.BITS[name] == 8 * dtype.itemsize
-    missing = {str(d)[6:] for d in named.values()} - set(checkpoint_values.BITS)
+        if str(dtype) == f"torch.{name}" and name in contents.BITS:
+            assert contents.BITS[name] == 8 * dtype.itemsize
+    missing = {str(d)[6:] for d in named.values()} - set(contents.BITS)
     assert all(name.startswith(("bit", "float")) for name in missing), missing
 
 
@@ -683,9 +688,9 @@ LIGHT = ("one text", "long number", "laughs")  # skipped, or small once it is sh
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_memory_stays_small_whatever_the_file_unpacks_to(told, monkeypatch, name):
-    monkeypatch.setattr(pickle_steps, "STEPS", 5_000)
-    monkeypatch.setattr(pickle_steps, "TEXTS", 2**20)
-    monkeypatch.setattr(pickle_steps, "BYTES", 12 * 10**6)
+    monkeypatch.setattr(pickle_reader, "STEPS", 5_000)
+    monkeypatch.setattr(pickle_reader, "TEXTS", 2**20)
+    monkeypatch.setattr(pickle_reader, "BYTES", 12 * 10**6)
     data = zipped(BOMBS[name], method=zipfile.ZIP_DEFLATED)
     assert len(data) < len(BOMBS[name]) / 100 or name == "laughs"
     with no_hang(), memory_below(12 * 2**20):
@@ -743,18 +748,18 @@ def test_what_a_step_costs_keeps_the_shipped_limit_small(told, name):
         describe()
     finally:
         sys.setprofile(previous)
-    assert (peaks[1] - peaks[0]) / steps * pickle_steps.STEPS < 200e6
+    assert (peaks[1] - peaks[0]) / steps * pickle_reader.STEPS < 200e6
     assert events[0] / (2 * steps) < 60  # calls and returns, of Python and of C
-    assert pickle_steps.TEXTS * 4 < 100e6
-    assert pickle_steps.BYTES < 300e6
+    assert pickle_reader.TEXTS * 4 < 100e6
+    assert pickle_reader.BYTES < 300e6
 
 
 def test_one_value_met_often_is_kept_short(told):
     device = P + STORED + LONG + b"K\x02tQ."
     with pytest.raises(CheckpointError, match="in a way that is not PyTorch's"):
         told(zipped(device, _0=b"12345678"))
-    source = pickle_steps.Source(io.BytesIO(LONG), pickle_steps.Budget())
-    assert pickle_steps.instruction(source)[1].kind == "skipped"
+    source = pickle_reader.Source(io.BytesIO(LONG), pickle_reader.Budget())
+    assert pickle_reader.instruction(source)[1].kind == "skipped"
     key = "\N{GRINNING FACE}" * 900
     assert len(told(saved({key: {key: torch.zeros(1)}})).tensors[0].key) <= 200
 
@@ -791,7 +796,7 @@ def test_too_little_memory_gets_a_sentence(told, monkeypatch):
     def none_left(*_):
         raise MemoryError
 
-    monkeypatch.setattr(checkpoint_formats, "read_safetensors", none_left)
+    monkeypatch.setattr(formats, "read_safetensors", none_left)
     with pytest.raises(CheckpointError, match="x needs more memory than is left"):
         told(save(STATE))
 
@@ -802,10 +807,10 @@ def test_limits_as_they_are_hold_for_a_large_model(told):
 
 
 def test_too_many_members_or_tensors_are_refused(told, monkeypatch):
-    monkeypatch.setattr(checkpoint_zip, "DIRECTORY_BYTES", 500)
+    monkeypatch.setattr(formats, "DIRECTORY_BYTES", 500)
     with pytest.raises(CheckpointError, match="zip directory of .* too many members"):
         told(saved(STATE))
-    monkeypatch.setattr(checkpoint_values, "TENSORS", 1)
+    monkeypatch.setattr(contents, "TENSORS", 1)
     with pytest.raises(CheckpointError, match="more tensors than are listed here, 1"):
         told(save(STATE))
 

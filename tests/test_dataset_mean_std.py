@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from traitlets import TraitError
 
-from helpers import statistics
+from helpers import image_statistics
 from helpers.chapters.dataset_mean_std import StdDecomposition, check
+from helpers.image_statistics import MeanStd, dataset_mean_std
 from helpers.notebook.data import photo_crops
-from helpers.statistics import MeanStd, dataset_mean_std
 from helpers.widgets.base import STATE_MIME, state_digest
 
 
@@ -125,14 +125,14 @@ def test_uint8_is_scaled_as_by_to_dtype_unless_told_otherwise():
 )
 def test_any_shape_in_any_chunks(shape, seed, chunk):
     x = images(*shape, seed=seed, dtype=torch.uint8)
-    before = statistics.CHUNK
-    statistics.CHUNK = chunk
+    before = image_statistics.CHUNK
+    image_statistics.CHUNK = chunk
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # one pixel is a constant channel
             mean, std = dataset_mean_std(x, scale=False)
     finally:
-        statistics.CHUNK = before
+        image_statistics.CHUNK = before
     wanted = oracle(x)
     torch.testing.assert_close(mean.double(), wanted[0], rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(std.double(), wanted[1], rtol=1e-6, atol=1e-6)
@@ -207,7 +207,7 @@ def test_progress_counts_images_only_on_request(capsys):
 PEAK_MEMORY = """
 import resource, torch
 from torch.utils.data import Dataset
-from helpers.statistics import dataset_mean_std
+from helpers.image_statistics import dataset_mean_std
 
 class Drawn(Dataset):
     def __init__(self, count):

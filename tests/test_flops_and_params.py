@@ -15,8 +15,7 @@ from torchvision import models
 from traitlets import TraitError
 
 from helpers.chapters.flops_and_params import ConvCost, check
-from helpers.counting import count_macs
-from helpers.flop_tools import _thop
+from helpers.flops import _thop, count_macs
 from helpers.unharmed import unharmed
 from helpers.widgets.base import STATE_MIME
 

@@ -24,7 +24,7 @@ from helpers.chapters.gradient_accumulation import (
     stage,
 )
 from helpers.chapters.gradient_accumulation.ranks import print_from_two_ranks
-from helpers.modes import kept_for_backward
+from helpers.evaluation import kept_for_backward
 from helpers.widgets.base import STATE_MIME
 
 # --- grouped and accumulation_weights ------------------------------------------------

@@ -14,10 +14,10 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from traitlets import TraitError
 
-from helpers import fold_checks
+from helpers import cross_validation
 from helpers.chapters.k_fold import FoldLeak, check, stage
 from helpers.chapters.k_fold.widget import CLASSES, PEOPLE
-from helpers.folds import Fold, accuracy, cross_validate, kfold_loaders
+from helpers.cross_validation import Fold, accuracy, cross_validate, kfold_loaders
 from helpers.widgets.base import STATE_MIME
 
 X = torch.arange(40.0).reshape(20, 2)
@@ -182,7 +182,7 @@ def test_bad_tensors_are_named(tensors, error, message):
 def test_fold_without_samples_is_named():
     splits = [(np.arange(20), np.arange(0))]
     with pytest.raises(ValueError, match="kfold_loaders: groups leave fold 0 without"):
-        fold_checks.require_usable(splits, Y)
+        cross_validation._require_usable(splits, Y)
 
 
 def test_class_that_one_group_has_alone_is_named():

@@ -17,7 +17,7 @@ from traitlets import TraitError
 from helpers.all_or_nothing import all_or_nothing
 from helpers.chapters.load_state_dict import KeyMatcher, check
 from helpers.chapters.load_state_dict.widget import HEADS, PREFIXES, REPAIRS
-from helpers.loading import load_matching, load_report
+from helpers.state_dicts import load_matching, load_report
 from helpers.widgets.base import STATE_MIME
 
 MODEL = [

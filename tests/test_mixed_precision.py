@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from traitlets import TraitError
 
 from helpers.chapters.mixed_precision import LossScale, check
+from helpers.mixed_precision import AUTOCAST, Bands, bands, dry_autocast
 from helpers.notebook import gpu_record as recorded
-from helpers.precision import AUTOCAST, Bands, bands, dry_autocast
 from helpers.widgets.base import STATE_MIME
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}

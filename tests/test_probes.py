@@ -1,4 +1,4 @@
-"""helpers.probes.depends_on_batch on models that do and do not."""
+"""helpers.evaluation.depends_on_batch on models that do and do not."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from helpers.probes import depends_on_batch
+from helpers.evaluation import depends_on_batch
 
 
 def batch(*shape, seed=0):

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from torch import nn
 from traitlets import TraitError
 
-from helpers import modes
+from helpers import evaluation
 from helpers.chapters.train_eval_no_grad import ModeSwitchboard, check
-from helpers.evaluation import collect_logits
+from helpers.evaluation import (
+    collect_logits,
+    depends_on_batch,
+    evaluating,
+    kept_for_backward,
+)
 from helpers.exercises.answer_table import AnswerTable
-from helpers.modes import evaluating, kept_for_backward
-from helpers.probes import depends_on_batch
 from helpers.widgets.base import STATE_MIME
 
 F64 = torch.float64
@@ -189,7 +192,7 @@ BAD_MODELS = [
 @pytest.mark.parametrize("caller", ["evaluating", "kept_for_backward"])
 def test_what_is_no_model_is_named_before_the_with_begins(caller, model, message):
     with pytest.raises(TypeError, match=f"^{caller}: model must .*, {message}"):
-        getattr(modes, caller)(model)
+        getattr(evaluation, caller)(model)
 
 
 @pytest.mark.parametrize("inference", ["no_grad", 1, None])

@@ -48,7 +48,7 @@ def loop(images) -> None:
 
 
 def one_pass(images) -> None:
-    from helpers.statistics import dataset_mean_std
+    from helpers.image_statistics import dataset_mean_std
 
     dataset_mean_std(images)
 

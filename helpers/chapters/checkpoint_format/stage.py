@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.modes import evaluating
+from helpers.evaluation import evaluating
 from helpers.notebook.data import digits
 
 FORMATS = ["zip", "legacy", "safetensors"]

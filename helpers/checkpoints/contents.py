@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from helpers.pickle_machine import Machine, walk
-from helpers.pickle_steps import Damaged, Node
+from helpers.checkpoints.pickle_reader import Damaged, Machine, Node, walk
 
 TENSORS = 50_000
 # Bits of a number. A table, since looking into torch by a file's words imports modules.

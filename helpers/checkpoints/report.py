@@ -1,4 +1,4 @@
-"""What :func:`helpers.checkpoints.describe_checkpoint` returns, and its text."""
+"""What :func:`helpers.describe_checkpoint` returns, and its text."""
 
 from __future__ import annotations
 

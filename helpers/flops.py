@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from helpers.flop_tools import by_flop_counter, by_thop, share, tensors_in, why
 from helpers.unharmed import unharmed
 
 
@@ -142,14 +145,14 @@ def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> C
     Source: https://github.com/Lyken17/pytorch-OpCounter and
     https://docs.pytorch.org/docs/stable/utils.html (torch.utils.flop_counter)
     """
-    tensors = list(tensors_in(inputs))
+    tensors = list(_tensors_in(inputs))
     _require_countable(model, inputs, tensors)
     batch = _batch_size(tensors) if per_sample else 1
     with unharmed(model), torch.no_grad():
         model.eval()
-        macs, calls = by_flop_counter(model, inputs)
+        macs, calls = _by_flop_counter(model, inputs)
     with unharmed(model), torch.no_grad():
-        thop = by_thop(model, inputs)
+        thop = _by_thop(model, inputs)
     owners = Counter(m for _, m in model.named_modules(remove_duplicate=False))
     layers, seen = [], set()
     for name, module in model.named_modules():
@@ -158,8 +161,8 @@ def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> C
         shared = owners[module] > 1 or any(p in seen for p in own)
         seen |= set(own)
         numbers = (thop[module][0], macs[module], thop[module][1], params)
-        reason = why(module, numbers, calls[module], shared, lone=module is model)
-        shares = (share(number, batch) for number in numbers[:2])
+        reason = _why(module, numbers, calls[module], shared, lone=module is model)
+        shares = (_share(number, batch) for number in numbers[:2])
         layers.append(Layer(name, type(module).__name__, *shares, *numbers[2:], reason))
     return Count(tuple(layers), per_sample)
 
@@ -214,3 +217,149 @@ def _batch_size(tensors: list[Tensor]) -> int:
             f"got shapes {shapes}. Divide by your batch size yourself."
         )
     return sizes.pop()[0]
+
+
+# --- the two tools -----------------------------------------------------------------------
+
+
+def _by_flop_counter(model: nn.Module, inputs: tuple):
+    """Return each module's own MACs and its number of calls, by FlopCounterMode."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    macs, calls = _watch(model, counter.get_total_flops)
+    try:
+        with _countable_kernels(model), counter:
+            model(*_copies(inputs))
+    except Exception as error:
+        shapes = ", ".join(str(tuple(t.shape)) for t in _tensors_in(inputs))
+        raise ValueError(
+            f"count_macs: {type(model).__name__} failed on inputs of shape {shapes}: "
+            f"{type(error).__name__}: {error}. Pass what its forward takes."
+        ) from error
+    return macs, calls
+
+
+def _watch(model: nn.Module, total_flops: Callable[[], int]):
+    """Hook every module; return the counters of own MACs and calls that they fill."""
+    macs, calls, running = Counter(), Counter(), []
+
+    def enter(module, _):
+        running.append([module, total_flops(), 0])
+
+    def leave(module, *_):
+        while running:  # a forward that catches a child's exception leaves it here
+            ended, before, inside = running.pop()
+            if ended is module:
+                break
+        flops = total_flops() - before
+        macs[module] += _share(flops - inside, 2)
+        calls[module] += 1
+        if running:
+            running[-1][2] += flops
+
+    for module in model.modules():
+        module.register_forward_pre_hook(enter, prepend=True)
+        module.register_forward_hook(leave)
+    return macs, calls
+
+
+@contextlib.contextmanager
+def _countable_kernels(model: nn.Module) -> Iterator[None]:
+    """Keep PyTorch from fusing products into kernels that FlopCounterMode counts as 0."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import flop_registry
+
+    mha = torch.backends.mha
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    with contextlib.ExitStack() as stack:
+        stack.callback(mha.set_fastpath_enabled, mha.get_fastpath_enabled())
+        mha.set_fastpath_enabled(False)
+        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+            with warnings.catch_warnings():  # of TF32, which is not touched here
+                warnings.simplefilter("ignore")
+                stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        if fused not in flop_registry:  # an older PyTorch
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        yield
+
+
+def _by_thop(model: nn.Module, inputs: tuple) -> dict:
+    """Return each module's own [operations, parameters] by thop."""
+    try:
+        with warnings.catch_warnings():
+            # thop warns about its own functions.
+            warnings.filterwarnings("ignore", message="This API is being deprecated")
+            *total, tree = _thop().profile(
+                model, inputs=_copies(inputs), verbose=False, ret_layer_info=True
+            )
+    except Exception as error:
+        raise RuntimeError(
+            f"count_macs: thop cannot count {type(model).__name__}: "
+            f"{type(error).__name__}: {error}. Use FlopCounterMode alone for it."
+        ) from error
+    at = dict(model.named_modules(remove_duplicate=False))
+    own = {module: [0, 0] for module in at.values()}
+
+    def walk(path: str, ops: float, params: float, children: dict) -> None:
+        for name, (child_ops, child_params, below) in children.items():
+            ops, params = ops - child_ops, params - child_params
+            walk(f"{path}.{name}".lstrip("."), child_ops, child_params, below)
+        own[at[path]][0] += round(ops)
+        own[at[path]][1] += round(params)
+
+    walk("", *total, tree)
+    return own
+
+
+def _thop():
+    """Import the module thop.profile, whose name its function hides, without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it uses distutils
+        return importlib.import_module("thop.profile")
+
+
+def _why(module, numbers, calls: int, shared: bool, lone: bool) -> str:
+    """Say in a few words why the tools disagree about a module, or return ''."""
+    thop_ops, macs, thop_params, params = numbers
+    if (thop_ops, thop_params) == (macs, params):
+        return ""
+    if type(module) not in _thop().register_hooks:
+        return "thop has no rule for it"
+    if not calls:
+        return "never called in eval(), and thop counts only what is"
+    if shared:
+        return "shared: thop counts it again for each owner"
+    if isinstance(module, nn.modules.conv._ConvTransposeNd) and thop_ops != macs:
+        return "thop takes a transposed convolution for a plain one"
+    if macs == 0 or isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        return "element-wise work, which only thop counts"
+    if lone and thop_params == 0:
+        return "thop drops the parameters of a lone layer"
+    return "thop's rule for it gives another number"
+
+
+def _tensors_in(inputs: object) -> Iterator[Tensor]:
+    """Yield the tensors in nested tuples, lists and dicts."""
+    if isinstance(inputs, Tensor):
+        yield inputs
+    elif isinstance(inputs, (tuple, list, dict)):
+        for item in inputs.values() if isinstance(inputs, dict) else inputs:
+            yield from _tensors_in(item)
+
+
+def _copies(inputs: object) -> object:
+    """Copy tensors in nested tuples, lists and dicts: a forward may change its input."""
+    if isinstance(inputs, Tensor):
+        return inputs.detach().clone()
+    if type(inputs) in (tuple, list):
+        return type(inputs)(_copies(item) for item in inputs)
+    if type(inputs) is dict:
+        return {key: _copies(item) for key, item in inputs.items()}
+    return inputs
+
+
+def _share(total: float, parts: int) -> float:
+    """Divide, and stay with a whole number where there is one."""
+    return total // parts if total % parts == 0 else total / parts

@@ -6,9 +6,10 @@ import os
 import stat
 from typing import BinaryIO
 
-from helpers import checkpoint_formats as formats
-from helpers import checkpoint_zip
-from helpers.checkpoint_report import (
+from helpers.checkpoints import formats
+from helpers.checkpoints.contents import Contents
+from helpers.checkpoints.pickle_reader import Damaged
+from helpers.checkpoints.report import (
     LEGACY,
     NPY,
     NPZ,
@@ -22,8 +23,6 @@ from helpers.checkpoint_report import (
     Tensor,
     printable,
 )
-from helpers.checkpoint_values import Contents
-from helpers.pickle_steps import Damaged
 
 # What people rename, or download by mistake: (its first bytes, what it is, what to do)
 FOREIGN = [
@@ -147,16 +146,14 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
 
 
 def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
-    with checkpoint_zip.open_zip(file, size) as archive:
+    with formats.open_zip(file, size) as archive:
         names = archive.namelist()
         if names and all(member.endswith(".npy") for member in names):
             return Checkpoint(name, NPZ, size, refused=(WHOLE_FORMAT,))
-        root = checkpoint_zip.zip_root(archive)
+        root = formats.zip_root(archive)
         if f"{root}/constants.pkl" in names:
             return Checkpoint(name, SCRIPT, size, refused=(WHOLE_FORMAT,))
-        return _checkpoint(
-            name, size, ZIP, checkpoint_zip.read_zip(archive, root, size)
-        )
+        return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
 
 
 def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
