@@ -39,7 +39,7 @@ def without_pictures(path):
 
 
 def test_pictures_are_the_same_in_each_run(tmp_path):
-    draw = "from helpers import plots, start\nstart()\n"
+    draw = "from helpers import start\nfrom helpers.notebook import plots\nstart()\n"
     draw += 'figure, (ax,) = plots.panels(["a"])\nax.plot([1, 2])\n'
     draw += (
         'plots.show(figure, alt="A line that rises from 1 to 2, drawn for this test.")'
