@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from helpers.unharmed import unharmed
+from helpers._unharmed import unharmed
 
 
 class Layer(NamedTuple):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
-from helpers.all_or_nothing import all_or_nothing
+from helpers._all_or_nothing import all_or_nothing
 
 PREFIXES = ("module.", "_orig_mod.")  # of (Distributed)DataParallel and torch.compile
 EXTRA_STATE = "_extra_state"  # the last part of the key under which PyTorch keeps it
@@ -66,7 +66,7 @@ def load_matching(
     Either every number that the report calls loaded holds the state dict's value
     afterwards, up to rounding if dtypes differ, or the model is as it was, also after
     an interrupt. Values are copied in place, so that an optimizer goes on with the same
-    parameters. See :func:`helpers.all_or_nothing.all_or_nothing` for what can be undone.
+    parameters. See :func:`helpers._all_or_nothing.all_or_nothing` for what can be undone.
     Costs memory for three more copies of the model while it runs.
 
     Args:

@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torchvision import models
 from traitlets import TraitError
 
+from helpers._unharmed import unharmed
 from helpers.chapters.flops_and_params import ConvCost, check
 from helpers.flops import _thop, count_macs
-from helpers.unharmed import unharmed
 from helpers.widgets.base import STATE_MIME
 
 ELEMENT_WISE = "element-wise work, which only thop counts"

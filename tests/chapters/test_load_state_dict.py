@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 from traitlets import TraitError
 
-from helpers.all_or_nothing import all_or_nothing
+from helpers._all_or_nothing import all_or_nothing
 from helpers.chapters.load_state_dict import KeyMatcher, check
 from helpers.chapters.load_state_dict.widget import HEADS, PREFIXES, REPAIRS
 from helpers.state_dicts import load_matching, load_report

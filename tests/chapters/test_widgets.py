@@ -9,6 +9,11 @@ from helpers.chapters.softmax_dim import SoftmaxDim
 from helpers.exercises.answer_box import AnswerBox
 from helpers.widgets.base import STATE_MIME, state_digest
 
+
+def test_repr_is_the_same_sentence_every_time():
+    assert repr(BceExplorer()) == "BCE explorer: run this cell to interact"
+
+
 CHANGES = [
     (BceExplorer, {"values": [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]}),
     (BceExplorer, {"targets": [[1, 1, 1], [0, 0, 1]]}),
@@ -23,10 +28,6 @@ CHANGES = [
     (AnswerBox, {"answer": 2.0}),
     (AnswerBox, {"hints": [[1, 2, "text"]]}),
 ]
-
-
-def test_repr_is_the_same_sentence_every_time():
-    assert repr(BceExplorer()) == "BCE explorer: run this cell to interact"
 
 
 @pytest.mark.parametrize(("widget", "change"), CHANGES)

@@ -1,0 +1,70 @@
+"""The rules of the house: who may import whom, one stem for one tip, no private API."""
+
+import ast
+
+import pytest
+from claims import notebooks
+from conftest import ROOT
+
+HELPERS = ROOT / "helpers"
+MODULES = sorted(HELPERS.rglob("*.py"))
+
+
+def imports(path):
+    """Return every module name that a file imports, at whatever depth it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    return found
+
+
+def room(path):
+    return path.relative_to(HELPERS).parts[:-1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(HELPERS)))
+def test_nothing_imports_upward(path):
+    """Chapters use everything below them, never one another; nothing uses a chapter."""
+    chapters = {m for m in imports(path) if m.startswith("helpers.chapters.")}
+    own = "helpers." + ".".join(room(path)[:2])  # of a chapter: helpers.chapters.<tip>
+    foreign = {m for m in chapters if m != own and not m.startswith(f"{own}.")}
+    assert not foreign, (
+        f"{path.relative_to(ROOT)} imports {sorted(foreign)}. What two chapters use "
+        "belongs into helpers/notebook/; what a reader takes home, to the top."
+    )
+
+
+TAKE_HOME = [p for p in MODULES if room(p) in ((), ("checkpoints",))]
+
+
+@pytest.mark.parametrize("path", TAKE_HOME, ids=lambda p: str(p.relative_to(HELPERS)))
+def test_take_home_modules_use_nothing_of_the_book(path):
+    rooms = ("notebook", "exercises", "widgets", "chapters")
+    used = {
+        m for m in imports(path) if m.startswith(tuple(f"helpers.{r}" for r in rooms))
+    }
+    if path == HELPERS / "__init__.py":  # start() sets the figure style
+        used -= {"helpers.notebook", "helpers.notebook.style"}
+    assert not used, f"{path.relative_to(ROOT)} imports {sorted(used)}"
+
+
+def test_every_public_module_at_the_top_is_in_the_door():
+    import helpers
+
+    modules = {p.stem for p in HELPERS.glob("[a-z]*.py")}
+    assert modules | {"checkpoints"} == set(helpers.TAKE_HOME)
+
+
+def test_one_stem_for_one_tip():
+    """A notebook, its chapter's folder and its test are named alike."""
+    stems = {path.stem for path in notebooks()}
+    folders = {p.parent.name for p in HELPERS.glob("chapters/*/__init__.py")}
+    assert folders == stems
+    for stem in sorted(stems):
+        assert (ROOT / f"tests/chapters/test_{stem}.py").exists(), (
+            f"tests/chapters/test_{stem}.py is missing: each tip has a test of its name."
+        )
+        assert (HELPERS / "chapters" / stem / "check.py").exists()
