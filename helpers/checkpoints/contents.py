@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass, field
 
-from helpers.checkpoints.pickle_reader import Damaged, Machine, Node, walk
+from helpers.checkpoints.pickle_reader import (
+    Budget,
+    Damaged,
+    Machine,
+    Node,
+    Source,
+    walk,
+)
 
 TENSORS = 50_000
+FROM_BYTES = "torch.storage._load_from_bytes"
 # Bits of a number. A table, since looking into torch by a file's words imports modules.
 BITS = {
     "bool": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64, "uint8": 8,
@@ -63,6 +72,8 @@ class Contents:
     names: list[str] = field(default_factory=list)
     instructions: set[str] = field(default_factory=set)
     hints: dict[str, str] = field(default_factory=dict)
+    bytes_after: int = 0
+    packed: dict[int, Storage] = field(default_factory=dict)  # by their node's id
 
     def add(self, key: str, shape: tuple, dtype: str, storage: Storage | None) -> None:
         """Note a tensor, and what it covers of its storage."""
@@ -124,6 +135,8 @@ def is_tensor(node: Node) -> bool:
 
 def _storage(node: object, contents: Contents) -> Storage | None:
     """Return the storage that a persistent id names; None for a class with its code."""
+    if isinstance(node, Node) and node.name == FROM_BYTES:
+        return _packed_storage(node, contents)
     if not isinstance(node, Node) or node.kind != "stored":
         raise Damaged("holds a tensor without a storage: it is damaged")
     kind, made_by, key, *rest = [*parts(node.args, 2), None][:5]
@@ -140,6 +153,32 @@ def _storage(node: object, contents: Contents) -> Storage | None:
     if (known.count, known.dtype) != (count, storage.dtype):
         raise Damaged(f"gives storage {key[:40]} two lengths or types: it is damaged")
     return known
+
+
+def _packed_storage(node: Node, contents: Contents) -> Storage:
+    """Return the storage in a file of torch.save's that ``pickle.dump`` packs into its own.
+
+    Its beginning is enough: what kind of numbers, and how many.
+    """
+    if id(node) not in contents.packed:  # tensors that share it share the node
+        data = parts(node.args, 1)[0]
+        if (
+            isinstance(data, Node) and data.kind == "call"
+        ):  # codecs.encode(text, "latin1")
+            data = parts(data.args, 1)[0]
+        if isinstance(data, Node):
+            data = data.args
+        if isinstance(data, str):
+            data = data.encode("latin1", "replace")
+        elif not isinstance(data, bytes):
+            raise Damaged("holds a tensor without a storage: it is damaged")
+        machine, source = Machine(), Source(io.BytesIO(data), Budget())
+        root = [machine.load(source) for _ in range(4)][3]
+        if not isinstance(root, Node) or root.kind != "stored":
+            raise Damaged("holds a tensor without a storage: it is damaged")
+        storage = _storage(root, Contents())
+        contents.packed[id(node)] = contents.storages[f"packed {id(node)}"] = storage
+    return contents.packed[id(node)]
 
 
 def _tensor(key: str, node: Node, contents: Contents) -> None:

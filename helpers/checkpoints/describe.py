@@ -8,31 +8,24 @@ from typing import BinaryIO
 
 from helpers.checkpoints import formats
 from helpers.checkpoints.contents import Contents
-from helpers.checkpoints.pickle_reader import Damaged
+from helpers.checkpoints.foreign import foreign, foreign_text
+from helpers.checkpoints.pickle_reader import OPCODES, Damaged
 from helpers.checkpoints.report import (
+    JOBLIB,
     LEGACY,
     NPY,
     NPZ,
     PICKLE,
     SAFE,
     SCRIPT,
+    SHARD,
     TAR,
     WHOLE_FORMAT,
     ZIP,
     Checkpoint,
-    Tensor,
+    TensorInfo,
     printable,
 )
-
-# What people rename, or download by mistake: (its first bytes, what it is, what to do)
-FOREIGN = [
-    (b"version https://git-lfs", "is a Git LFS pointer", "Run git lfs pull"),
-    (b"<", "begins like a web page", "The download went wrong; fetch the file itself"),
-    (b"\x1f\x8b", "is packed with gzip", "Unpack it with gunzip"),
-    (b"\x89HDF", "is an HDF5 file, as Keras writes", "Open it with h5py"),
-    (b"GGUF", "is a GGUF file", "Open it with the gguf package"),
-    (b"\x28\xb5\x2f\xfd", "is packed with Zstandard", "Unpack it with zstd -d"),
-]
 
 
 class CheckpointError(ValueError):
@@ -134,26 +127,39 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
         return _tar(name, file, size)
     if numpy:
         return Checkpoint(name, NPY, size, refused=(WHOLE_FORMAT,))
-    for start, what, advice in FOREIGN:
-        if head.lower().startswith(start.lower()):
-            raise Damaged(f"{what}. {advice}")
-    if head[0] == 0x80:
-        return _checkpoint(name, size, PICKLE, formats.read_plain(file, size))
-    raise Damaged(
-        f"begins with {head[:4].hex(' ')}, which no checkpoint format does. Look "
-        "where it came from"
-    )
+    if pickled:
+        return _pickle(name, file, size)
+    known = foreign(head)
+    if not known:
+        try:  # protocols 0 and 1 have no first byte of their own
+            return _pickle(name, file, size)
+        except Damaged:
+            known = foreign_text(head)
+    what, advice = known
+    heard = f" (torch.load says: Unsupported operand {head[0]})"
+    raise Damaged(f"{what}{'' if OPCODES.get(head[0]) in KNOWN else heard}. {advice}")
+
+
+def _pickle(name: str, file: BinaryIO, size: int) -> Checkpoint:
+    found = formats.read_plain(file, size)
+    joblib = any(n.startswith(formats.JOBLIB_ARRAY) for n in found.names)
+    return _checkpoint(name, size, JOBLIB if joblib else PICKLE, found)
 
 
 def _zip(name: str, file: BinaryIO, size: int) -> Checkpoint:
-    with formats.open_zip(file, size) as archive:
+    span = formats.last_archive(file, size)
+    if span.start and span.stop == size and formats.is_shard(file, span):
+        return Checkpoint(name, SHARD, size, refused=(WHOLE_FORMAT,))
+    with formats.open_zip(file, span) as archive:
         names = archive.namelist()
         if names and all(member.endswith(".npy") for member in names):
             return Checkpoint(name, NPZ, size, refused=(WHOLE_FORMAT,))
         root = formats.zip_root(archive)
         if f"{root}/constants.pkl" in names:
             return Checkpoint(name, SCRIPT, size, refused=(WHOLE_FORMAT,))
-        return _checkpoint(name, size, ZIP, formats.read_zip(archive, root, size))
+        found = formats.read_zip(archive, root, size)
+    found.bytes_after = size - span.stop
+    return _checkpoint(name, size, ZIP, found)
 
 
 def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
@@ -165,18 +171,20 @@ def _tar(name: str, file: BinaryIO, size: int) -> Checkpoint:
 def _checkpoint(name: str, size: int, kind: str, found: Contents) -> Checkpoint:
     storages = found.storages.values()
     names, instructions = _refused(found)
-    refused = [WHOLE_FORMAT, *names] if kind == PICKLE else [*names, *instructions]
+    whole = kind in (PICKLE, JOBLIB)
+    refused = [WHOLE_FORMAT, *names] if whole else [*names, *instructions]
     return Checkpoint(
         name,
         kind,
         size,
-        tensors=tuple(Tensor(*tensor) for tensor in found.tensors),
+        tensors=tuple(TensorInfo(*tensor) for tensor in found.tensors),
         storage_bytes=sum(storage.bytes for storage in storages),
         used_bytes=sum(storage.covered for storage in storages),
         values=found.values,
         devices=tuple(sorted({storage.device for storage in storages})),
         hints=found.hints,
         refused=tuple(refused),
+        bytes_after=found.bytes_after,
     )
 
 

@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from helpers.checkpoints.contents import (
     Contents,
@@ -21,13 +21,20 @@ from helpers.checkpoints.contents import (
     read_values,
     whole_numbers,
 )
+from helpers.checkpoints.foreign import foreign_zip
 from helpers.checkpoints.pickle_reader import Budget, Damaged, Machine, Node, Source
 
+JOBLIB_ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
 LEGACY_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 HEADER_BYTES = 4 * 2**20  # of a safetensors file: about 40,000 tensors
 BRACKETS = 200_000  # in that header; a tensor has three
 HINTS = 20
 KINDS = {"F": "float", "I": "int", "U": "uint"}
+DIRECTORY_BYTES = 8 * 2**20  # of a zip archive
+MEMBERS = 50_000
+EXTRA = 200  # bytes beside a member's name in the directory; PyTorch has 28 at most
+LOOKED_PAST = 2**16 - 1  # bytes after a zip archive, as PyTorch's reader does
+codecs.lookup("cp437")  # for members' names; imported here, not when a file asks for it
 SAFETENSORS = {"BOOL": "bool", "BF16": "bfloat16", "C64": "complex64"}
 SAFETENSORS |= {f"{k}{n}": f"{v}{n}" for k, v in KINDS.items() for n in (8, 16, 32, 64)}
 SAFETENSORS |= {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
@@ -56,6 +63,7 @@ def read_legacy(file: BinaryIO, size: int) -> Contents:
             raise Damaged(
                 f"ends {file.tell() - size:,} bytes too early: it is truncated"
             )
+    contents.bytes_after = size - file.tell()
     return contents
 
 
@@ -67,12 +75,22 @@ def _plain_pairs(node: object) -> Iterator[tuple]:
 
 
 def read_plain(file: BinaryIO, size: int) -> Contents:
-    """Read one pickle that torch.save has not written."""
+    """Read one pickle that torch.save has not written; what follows is only counted.
+
+    ``joblib.dump`` writes arrays between a pickle's instructions. Its names come first.
+    """
     machine, contents = Machine(), Contents()
-    root = machine.load(Source(file, Budget()))
+    try:
+        root = machine.load(Source(file, Budget()))
+    except Damaged:
+        if not any(name.startswith(JOBLIB_ARRAY) for name in machine.names):
+            raise
+        contents.names = list(machine.names)
+        return contents
     if root == int.from_bytes(LEGACY_MAGIC, "little"):
         raise Damaged("hides that it is a legacy file of PyTorch: it is hostile")
     read_values(root, machine, contents)
+    contents.bytes_after = size - file.tell()
     return contents
 
 
@@ -186,38 +204,66 @@ def _entry(key: str, entry: object, contents: Contents) -> tuple[int, int]:
 # --- zip archives of torch.save since 1.6, as PyTorch's own reader sees them -------------
 
 
-DIRECTORY_BYTES = 8 * 2**20  # of a zip archive
-MEMBERS = 50_000
-EXTRA = 200  # bytes beside a member's name in the directory; PyTorch has 28 at most
-codecs.lookup("cp437")  # for members' names; imported here, not when a file asks for it
+class Span(NamedTuple):
+    """Where in a file an archive begins, its directory lies, and it ends."""
+
+    start: int
+    directory: int
+    length: int  # of the directory
+    stop: int
 
 
-def open_zip(file: BinaryIO, size: int) -> zipfile.ZipFile:
+def last_archive(file: BinaryIO, size: int, looked_past: int = LOOKED_PAST) -> Span:
+    """Find the archive that ends a file, or that only some other bytes follow."""
+    file.seek(max(0, size - looked_past - 98))
+    tail = file.read(min(size, looked_past + 98))
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < 22:
+        raise Damaged(
+            "has no zip directory at its end: it is truncated, as by a stopped download "
+            "or a full disk. Copy it again"
+        )
+    length, offset = struct.unpack_from("<II", tail, at + 12)
+    stop = size - len(tail) + at + 22
+    end = stop - 22
+    if tail[:at][-20:-16] == b"PK\x06\x07":  # torch.save always writes it
+        (claimed,) = struct.unpack_from("<Q", tail, at - 12)
+        if tail[:at][-76:-72] != b"PK\x06\x06":
+            raise Damaged("has two places for its zip directory: damaged or hostile")
+        length, offset = struct.unpack_from("<QQ", tail, at - 36)
+        if claimed != offset + length:
+            raise Damaged("has two places for its zip directory: damaged or hostile")
+        end = stop - 98
+    if end < length + offset:
+        raise Damaged("has bytes around its zip archive: it is damaged or hostile")
+    return Span(end - length - offset, end - length, length, stop)
+
+
+def is_shard(file: BinaryIO, last: Span) -> bool:
+    """Tell whether archives follow one another from the first byte to the last one."""
+    try:
+        while last.start > 0:
+            stop = last.start
+            last = last_archive(file, stop, looked_past=0)
+            if last.stop != stop:
+                return False
+    except Damaged:
+        return False
+    return last.start == 0
+
+
+def open_zip(file: BinaryIO, span: Span) -> zipfile.ZipFile:
     """Open an archive that every reader takes for the same, and whose directory is short.
 
     PyTorch's reader and Python's differ in where they look for the directory, and in
     which of two members they take. What they could read differently is refused.
     """
-    file.seek(max(0, size - 98))
-    tail = file.read(98)
-    if tail[-22:-18] != b"PK\x05\x06" or len(tail) < 22:
-        raise Damaged(
-            "has no zip directory at its end: it is truncated, as by a stopped download "
-            "or a full disk. Copy it again"
-        )
-    length, offset = struct.unpack("<II", tail[-10:-2])
-    end = size - 22
-    if tail[-42:-38] == b"PK\x06\x07":  # torch.save always writes it
-        (end,) = struct.unpack("<Q", tail[-34:-26])
-        if end != size - 98 or tail[:4] != b"PK\x06\x06":
-            raise Damaged("has two places for its zip directory: damaged or hostile")
-        length, offset = struct.unpack("<QQ", tail[40:56])
-    if offset + length != end:
+    if span.start != 0:
         raise Damaged("has bytes around its zip archive: it is damaged or hostile")
-    if length > DIRECTORY_BYTES:
-        raise Damaged(f"has a zip directory of {length:,} bytes: too many members")
-    file.seek(offset)
-    _require_short(file.read(length))
+    if span.length > DIRECTORY_BYTES:
+        raise Damaged(f"has a zip directory of {span.length:,} bytes: too many members")
+    file.seek(span.directory)
+    _require_short(file.read(span.length))
     archive = zipfile.ZipFile(file)
     _require_plain_names(archive.infolist())
     return archive
@@ -260,9 +306,12 @@ def read_zip(archive: zipfile.ZipFile, root: str, size: int) -> Contents:
     read_values(value, machine, contents)
     for key, storage in contents.storages.items():
         info = members.get(f"{root}/data/{key}")
-        if info is None or info.file_size < storage.bytes:
+        if info is None:
+            raise Damaged(f"has no member data/{key[:40]}: it is damaged")
+        if info.file_size != storage.bytes:
             raise Damaged(
-                f"has no member data/{key[:40]} of {storage.bytes:,} bytes: damaged"
+                f"has {info.file_size:,} bytes in data/{key[:40]}, and its tensors say "
+                f"{storage.bytes:,}: it is damaged"
             )
         if info.compress_type == zipfile.ZIP_STORED and info.compress_size > size:
             raise Damaged(
@@ -286,14 +335,9 @@ def _member(archive: zipfile.ZipFile, name: str) -> BinaryIO:
 def zip_root(archive: zipfile.ZipFile) -> str:
     """Return the folder of data.pkl, or say what the archive is instead."""
     names = archive.namelist()
-    if not names:
-        raise Damaged("is an empty zip archive")
-    root = names[0].partition("/")[0]  # PyTorch takes the first member's
+    root = names[0].partition("/")[0] if names else ""  # PyTorch takes the first one's
     if f"{root}/data.pkl" not in names:
-        raise Damaged(
-            f"is a zip archive with no data.pkl beside its first member, "
-            f"{names[0][:66]!r}. Unpack it first"
-        )
+        raise Damaged(". ".join(foreign_zip(names)))
     if not all(name.startswith(f"{root}/") for name in names):
         raise Damaged("has members outside its folder: it is damaged or hostile")
     return root

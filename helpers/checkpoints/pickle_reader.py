@@ -21,6 +21,7 @@ CHUNK = 2**16
 ENDS = "ends in the middle of a pickle: it is truncated or damaged"
 KEPT = 1_000  # characters of a text; longer ones are skipped
 DIGITS = 32  # bytes of a whole number; longer ones are skipped
+PACKED_FILE = b"\x80\x02\x8a\nl"  # how a legacy file of torch.save begins
 
 
 class Damaged(Exception):
@@ -35,7 +36,7 @@ class Node:
         kind: ``"dict"``, ``"list"``, ``"tuple"``, ``"set"``, ``"global"``, ``"call"``,
             ``"stored"`` for a persistent id, or ``"skipped"`` for a long text.
         name: of a global, or of what a call calls.
-        args: of a call, or the persistent id.
+        args: of a call, the persistent id, or how a skipped text begins.
         items: the elements.
         pairs: keys and values in turn.
         state: what the object gets as its attributes.
@@ -83,25 +84,29 @@ class Source:
     def number(self, code: str) -> int | float:
         return struct.unpack(code, self.take(struct.calcsize(code)))[0]
 
-    def text(self, count: int, most: int = KEPT) -> bytes | None:
-        """Return ``count`` bytes, or skip them and return None if more than ``most``."""
+    def text(self, count: int, most: int = KEPT) -> bytes:
+        """Return at most ``most`` of ``count`` bytes, and skip the rest."""
         if count < 0:
             raise Damaged(f"names a text of {count} bytes: it is damaged")
+        if count > self.budget.bytes:
+            self.budget.spend(count=count)  # before any of it is read
+        head = self.take(min(count, most))
         if count <= most:
             self.budget.spend(text=count)
-            return self.take(count)
-        self.budget.spend(count=count)  # before any of it is read
-        self.budget.bytes += count
-        for start in range(0, count, CHUNK):
+        for start in range(len(head), count, CHUNK):
             self.take(min(CHUNK, count - start))
-        return None
+        return head
 
     def line(self) -> bytes:
-        data = self.stream.readline(KEPT)
-        self.budget.spend(count=len(data), text=len(data))
-        if not data.endswith(b"\n"):
+        """Return a line without its end; of a long one only the beginning."""
+        head = part = self.stream.readline(KEPT)
+        self.budget.spend(count=len(part), text=len(part))
+        while part and not part.endswith(b"\n"):
+            part = self.stream.readline(CHUNK)
+            self.budget.spend(count=len(part))
+        if not part:
             raise Damaged("holds a line without an end in a pickle: it is damaged")
-        return data[:-1]
+        return head.removesuffix(b"\n")
 
 
 FIXED = {
@@ -133,19 +138,25 @@ def instruction(source: Source) -> tuple[str, object]:
     if name in FIXED:
         return name, source.number(FIXED[name])
     if name in LINES:
-        lines = [source.line().decode("utf-8", "replace") for _ in range(LINES[name])]
+        code = "raw-unicode-escape" if name == "UNICODE" else "utf-8"
+        lines = [source.line().decode(code, "replace") for _ in range(LINES[name])]
         return name, lines if len(lines) > 1 else _number(name, lines[0])
     if name not in SIZED:
         return name, None
-    most = DIGITS if name.startswith("LONG") else KEPT
-    data = source.text(source.number(SIZED[name]), most)
-    if data is None:
-        return name, Node("skipped")
+    most, count = (
+        DIGITS if name.startswith("LONG") else KEPT,
+        source.number(SIZED[name]),
+    )
+    data = source.text(count, most)
     if name.startswith("LONG"):
-        return name, int.from_bytes(data, "little", signed=True)
-    if "BYTE" in name:
-        return name, data
-    return name, data.decode("utf-8", "replace")
+        value = int.from_bytes(data, "little", signed=True)
+    else:
+        value = data if "BYTE" in name else data.decode("utf-8", "replace")
+    if count > most:
+        # A whole file may be packed inside; its beginning tells the type of its numbers.
+        packed = data.startswith((PACKED_FILE, PACKED_FILE.decode("latin1").encode()))
+        return name, Node("skipped", args=value if packed else None)
+    return name, value
 
 
 def _number(name: str, text: str) -> object:

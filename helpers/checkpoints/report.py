@@ -13,6 +13,8 @@ TAR = "PyTorch tar archive (torch.save before 0.1.10)"
 SCRIPT = "TorchScript archive (torch.jit.save)"
 SAFE = "safetensors"
 PICKLE = "Python pickle (not by torch.save)"
+JOBLIB = "joblib file (joblib.dump)"
+SHARD = "shard of a distributed checkpoint (torch.distributed.checkpoint)"
 NPY, NPZ = "NumPy array (.npy)", "NumPy archive (.npz)"
 
 LOADERS = {
@@ -20,6 +22,8 @@ LOADERS = {
     SCRIPT: "torch.jit.load, which runs its code",
     TAR: "torch.load(path, weights_only=False), which runs its code",
     PICKLE: "pickle.load, which runs its code",
+    JOBLIB: "joblib.load, which runs its code",
+    SHARD: "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(folder, path)",
     NPY: "numpy.load(path, allow_pickle=False)",
     NPZ: "numpy.load(path, allow_pickle=False)",
 }
@@ -27,7 +31,7 @@ WHOLE_FORMAT = "the whole format"
 
 
 @dataclass(frozen=True)
-class Tensor:
+class TensorInfo:
     """A tensor of a checkpoint: its key, shape and type, such as ``"float32"``."""
 
     key: str
@@ -52,18 +56,20 @@ class Checkpoint:
         hints: what the file says of its writer, such as ``{"byteorder": "little"}``.
         refused: what ``torch.load(path)`` refuses in it: names that it does not
             allow, pickle instructions that it does not know, or the whole format.
+        bytes_after: bytes after the end, which the loader does not read.
     """
 
     path: str
     format: str
     file_bytes: int
-    tensors: tuple[Tensor, ...] = ()
+    tensors: tuple[TensorInfo, ...] = ()
     storage_bytes: int = 0
     used_bytes: int = 0
     values: int = 0
     devices: tuple[str, ...] = ()
     hints: dict[str, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    bytes_after: int = 0
 
     def __str__(self) -> str:
         return "\n".join(printable(_short(line)) for line in _lines(self))
@@ -84,8 +90,10 @@ def _lines(found: Checkpoint) -> Iterator[str]:
     if found.hints:
         told = [f"{name} {value}" for name, value in found.hints.items()]
         yield f"  {', '.join(told)[:200]}"
-    if found.format not in (NPY, NPZ, TAR, SCRIPT):
+    if found.format not in (NPY, NPZ, TAR, SCRIPT, JOBLIB, SHARD):
         yield from _content_lines(found)
+    if found.bytes_after:
+        yield f"  bytes after its end, which its loader does not read: {found.bytes_after:,}"
     names = [name for name in found.refused if name != WHOLE_FORMAT]
     if found.format in LOADERS:
         yield f"  load it with {LOADERS[found.format]}"

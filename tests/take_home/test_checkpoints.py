@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import bz2
 import collections
 import contextlib
 import errno
+import gzip
 import io
 import json
+import lzma
 import os
 import pathlib
 import pickle
+import re
 import signal
 import struct
 import sys
 import tarfile
 import tracemalloc
+import warnings
 import zipfile
+import zlib
 
 import fuzz_checkpoints as fuzz
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -92,6 +99,190 @@ def described(data):
         file.write(data)
         file.flush()
         return describe_checkpoint(file.name)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_state_dict_by_pickle_dump_is_read_with_shapes_and_types(told, protocol):
+    state = {"half": torch.zeros(2, 3).half(), "é": torch.arange(400), "n": 3}
+    found = told(pickle.dumps(state, protocol))
+    assert tensors(found) == [("half", (2, 3), "float16"), ("é", (400,), "int64")]
+    assert found.storage_bytes == 2 * 3 * 2 + 400 * 8
+    assert found.refused[:2] == ("the whole format", "torch.storage._load_from_bytes")
+    assert found.bytes_after == 0
+
+
+def test_pickle_dump_packs_all_that_a_view_is_a_view_of_once_for_each(told):
+    row = torch.zeros(1000)
+    found = told(pickle.dumps({"a": row[:10], "b": row[10:20]}))
+    assert (found.storage_bytes, found.used_bytes) == (8000, 80)
+    assert found.file_bytes > 8000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(STATE),
+        saved(STATE, **OLD),
+        pickle.dumps({"a": 1}),
+        pickle.dumps({"a": 1}, 0),
+    ],
+    ids=["zip", "legacy", "pickle", "protocol 0"],
+)
+@pytest.mark.parametrize("after", [b"\n", bytes(60_000), pickle.dumps("second")])
+def test_bytes_after_the_end_are_told(told, data, after):
+    found = told(data + after)
+    assert found.bytes_after == len(after)
+    assert f"its loader does not read: {len(after):,}" in str(found)
+    assert [t.key for t in found.tensors] == [t.key for t in told(data).tensors]
+
+
+def test_bytes_after_the_end_are_looked_past_as_torch_does(told):
+    for count, fine in ((1, True), (60_000, True), (70_000, False)):
+        data = saved(STATE) + bytes(count)
+        if fine:
+            assert torch.load(io.BytesIO(data)).keys() == STATE.keys()
+            assert told(data).bytes_after == count
+        else:
+            with pytest.raises(RuntimeError, match="finding central directory"):
+                torch.load(io.BytesIO(data))
+            with pytest.raises(CheckpointError, match="no zip directory at its end"):
+                told(data)
+
+
+@pytest.mark.parametrize(
+    "compress", [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3)]
+)
+def test_joblib_file_is_named(told, compress):
+    file = io.BytesIO()
+    joblib.dump({"coef": np.zeros((100, 100)), "classes": 2}, file, compress=compress)
+    if not compress:
+        found = told(file.getvalue())
+        assert found.format == "joblib file (joblib.dump)"
+        assert "joblib.numpy_pickle.NumpyArrayWrapper" in found.refused
+        assert "load it with joblib.load, which runs its code" in str(found)
+    else:
+        with pytest.raises(
+            CheckpointError, match=r"is packed with (zlib|gzip|bzip2|xz)"
+        ):
+            told(file.getvalue())
+
+
+def test_shard_of_a_distributed_checkpoint_is_named_and_its_advice_works(tmp_path):
+    from torch.distributed.checkpoint import format_utils, save
+
+    warnings.simplefilter("ignore")  # of there being one process
+    save(STATE, checkpoint_id=tmp_path / "folder", no_dist=True)
+    (path,) = (tmp_path / "folder").glob("*.distcp")
+    found = describe_checkpoint(path)
+    assert found.format.startswith("shard of a distributed checkpoint")
+    assert "format_utils.dcp_to_torch_save(folder, path)" in str(found)
+    format_utils.dcp_to_torch_save(tmp_path / "folder", tmp_path / "whole.pt")
+    whole = describe_checkpoint(tmp_path / "whole.pt")
+    assert {t.key for t in whole.tensors} == set(STATE)
+
+
+FOREIGN = [
+    (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "is a Git LFS pointer.*git lfs pull",
+    ),
+    (b"<!DOCTYPE html>", "begins like a web page"),
+    (b"\n  <html>", "begins like a web page"),
+    (b"HTTP/1.1 404 Not Found", "begins like a server's answer"),
+    (b"Entry not found", "is a text that begins 'Entry not found'"),
+    ("Zugriff verweigert".encode("utf-16"), "is a text that begins"),
+    (b'{"metadata": {}, "weight_map": {}}', "is the JSON index of a model"),
+    (b'{"hidden_size": 768}', "is JSON, which holds no tensors"),
+    (gzip.compress(b"a"), "is packed with gzip"),
+    (bz2.compress(b"a"), "is packed with bzip2"),
+    (lzma.compress(b"a"), "is packed with xz"),
+    (lzma.compress(b"a", lzma.FORMAT_ALONE), "is packed with LZMA"),
+    (zlib.compress(b"a"), "is packed with zlib"),
+    (b"7z\xbc\xaf\x27\x1c\0\4", "is a 7-Zip archive"),
+    (b"Rar!\x1a\7\1\0", "is a RAR archive"),
+    (b"\x28\xb5\x2f\xfd\4", "is packed with Zstandard"),
+    (b"\x04\x22\x4d\x18", "is packed with LZ4"),
+    (b"\x89HDF\r\n", "is an HDF5 file"),
+    (b"GGUF\3\0\0\0", "is a GGUF file"),
+    (b"lmgg\1\0\0\0", "is a GGML file"),
+    (b"\x1c\0\0\0TFL3\x14\0", "is a TensorFlow Lite model"),
+    (b"\x0c\0\0\0ET12\0\0", "is an ExecuTorch program"),
+    (b"\x08\x01\x12\xc4\x0a", "is a TensorFlow SavedModel"),
+    (b"\x08\x07\x12\x07pytorch\x1a\x05", "is an ONNX model"),
+    (b"\x81\xa6params\x81\xa5Dense", "is MessagePack, as Flax writes"),
+    (b"\x12\1\0\0\0\0\0\0", "is an MXNet parameter file"),
+    (b"MATLAB 5.0 MAT-file", "is a MATLAB file"),
+    (b"PAR1\x15", "is a Parquet table"),
+    (b"SQLite format 3\0", "is an SQLite database"),
+    (b"%PDF-1.7", "is a PDF document"),
+    (b"\x89PNG\r\n", "is a picture"),
+    (b"\x7fELF\2", "is a compiled program"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), FOREIGN, ids=[m for _, m in FOREIGN])
+def test_file_of_another_kind_is_named(told, data, message):
+    with pytest.raises(
+        CheckpointError, match=f"describe_checkpoint: x {message}"
+    ) as told_:
+        told(data)
+    assert not re.search("damaged|hostile", str(told_.value))
+    heard = re.search(r"torch.load says: ([\w ]+)\)", str(told_.value))
+    if heard:
+        with pytest.raises(pickle.UnpicklingError, match=rf"{heard[1]}\b"):
+            torch.load("x")
+
+
+def test_git_lfs_pointer_and_web_page_are_found_by_what_torch_says(told):
+    for data, number in ((b"version https://git-lfs", 118), (b"<html>", 60)):
+        with pytest.raises(CheckpointError, match=f"Unsupported operand {number}"):
+            told(data)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a/models/model.json", "a/archive_format"], "saved by torch.export.save"),
+        (["config.json", "model.weights.h5"], r"is a Keras model \(.keras\)"),
+        (["[Content_Types].xml", "word/document.xml"], "is an Office document"),
+        (["data", "policy.pth"], "Unpack it, and describe 'policy.pth' in it"),
+        (["run/epoch=3.ckpt"], "Unpack it, and describe 'run/epoch=3.ckpt' in it"),
+        (
+            ["readme.txt"],
+            "no data.pkl beside its first member, 'readme.txt'. Unpack it",
+        ),
+        ([], "is an empty zip archive"),
+    ],
+)
+def test_zip_of_another_kind_is_named(told, names, message):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    with pytest.raises(CheckpointError, match=message):
+        told(file.getvalue())
+
+
+def test_exported_program_is_named(told):
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(nn.Linear(2, 1), (torch.zeros(1, 2),)), file)
+    with pytest.raises(CheckpointError, match=r"torch.export.load"):
+        told(file.getvalue())
+
+
+def test_record_of_another_size_is_refused_as_torch_does(told):
+    for cut, size in ((slice(4), 4), (slice(None), 12)):
+        file = io.BytesIO()
+        whole = zipfile.ZipFile(io.BytesIO(saved({"w": torch.zeros(2)})))
+        with zipfile.ZipFile(file, "w") as archive:
+            for name in whole.namelist():
+                data = whole.read(name)
+                longer = (data + bytes(4))[cut] if "/data/" in name else data
+                archive.writestr(name, longer)
+        with pytest.raises(CheckpointError, match=f"has {size} bytes in data/0"):
+            told(file.getvalue())
+        with pytest.raises(RuntimeError, match="does not match expected size"):
+            torch.load("x")
 
 
 @pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "legacy"])
@@ -335,18 +526,11 @@ BIG = b"\x8a\x06" + (10**12).to_bytes(6, "little")
 LINE = b"\x80\x02c" + b"a" * 2000
 WRONG = [
     (b"", "is empty: a save or a copy was stopped"),
-    (b"hello there", "begins with 68 65 6c 6c, which no checkpoint format does"),
-    (
-        b"version https://git-lfs.github.com/spec/v1\n",
-        "Git LFS pointer. Run git lfs pull",
-    ),
-    (b"<!DOCTYPE html>", "begins like a web page"),
-    (b"\x1f\x8b\x08\0", "is packed with gzip"),
-    (b"\x89HDF\r\n", "is an HDF5 file"),
-    (b"GGUF\3\0\0\0", "is a GGUF file"),
+    (b"hello there", "is a text that begins 'hello there'"),
+    (b"\x99\1\2\3", "begins with 99 01 02 03, which no checkpoint format does"),
     (saved(STATE)[:-1], "no zip directory at its end: it is truncated"),
-    (saved(STATE) + b"!", "no zip directory at its end"),
-    (b"PK\3\4" + saved(STATE), "two places for its zip directory"),
+    (saved(STATE) + b"!" * 70_000, "no zip directory at its end"),
+    (b"PK\3\4" + saved(STATE), "bytes around its zip archive"),
     (b"PK\3\4" + zipped(P + b"N."), "bytes around its zip archive"),
     (saved(STATE, **OLD)[:-1], "ends 1 bytes too early: it is truncated"),
     (saved(STATE, **OLD)[:99], "ends in the middle of a pickle"),
@@ -365,13 +549,17 @@ WRONG = [
     (P + b"\x8d" + b"\xff" * 8 + b".", "more Python objects than are read here"),
     (P + b"N" + b"\x85" * 1001 + b".", "nests its values more than 1,000 deep"),
     (zipped(P + b"N.")[:-4] + b"\1\0\0\0", "bytes around its zip archive"),
-    (zipped(rebuilt()), "has no member data/0 of 8 bytes"),
-    (zipped(rebuilt(), _0=b"1234"), "has no member data/0 of 8 bytes"),
+    (zipped(rebuilt()), "has no member data/0: it is damaged"),
+    (zipped(rebuilt(), _0=b"1234"), "has 4 bytes in data/0, and its tensors say 8"),
+    (zipped(rebuilt(), _0=bytes(12)), "has 12 bytes in data/0, and its tensors say 8"),
     (
         zipped(rebuilt(shape=BIG + b"\x85"), _0=b"12345678"),
         "needs 1,000,000,000,000 el",
     ),
-    (zipped(rebuilt(count=BIG), _0=b"12345678"), "data/0 of 4,000,000,000,000 bytes"),
+    (
+        zipped(rebuilt(count=BIG), _0=b"12345678"),
+        "in data/0, and its tensors say 4,000,000,000,000",
+    ),
     (zipped(rebuilt(stride=b")")), "strides that do not fit its shape"),
     (zipped(rebuilt(shape=b"K\x02")), "a shape that is not one"),
     (zipped(rebuilt(shape=b"J\xff\xff\xff\xff\x85")), "a shape that is not one"),
@@ -902,9 +1090,7 @@ def test_damaged_files_are_described_or_refused_and_do_nothing(told, watched, tm
                 raise
             finally:
                 SEEN = None
-    assert (
-        outcomes["whole"] == len(files) - 1
-    )  # protocol 0 has no first bytes of its own
+    assert outcomes["whole"] == len(files)
     assert min(outcomes[True], outcomes[False]) > 100  # it is not all the same
 
 
