@@ -40,18 +40,19 @@ def correct(text: str) -> Verdict:
     return Verdict("correct", text)
 
 
-class _AttemptFailed(Exception):
+class AttemptFailed(Exception):
     """The reader's function raised; anything else that a check raises is our bug."""
 
 
-def checks_function(probe: Callable[[Callable], object]):
+def checks_function(first_call: Callable[[Callable], object]):
     """Make a check of a reader's function: stubs and exceptions get their answer here.
 
     The reader may hand over anything, so whatever their function raises becomes a hint.
-    It gets copies of tensors, so it may change them.
+    It gets copies of tensors, so it may change them. The check may draw random numbers:
+    those that the reader draws afterwards stay the same.
 
     Args:
-        probe: calls the reader's function once; its result is None for a stub.
+        first_call: calls the reader's function once; its result is None for a stub.
 
     Returns:
         A decorator for a check that is only called when the function is not a stub.
@@ -60,31 +61,40 @@ def checks_function(probe: Callable[[Callable], object]):
     def decorate(check: Callable[[Callable], Verdict]) -> Callable[[object], Verdict]:
         @functools.wraps(check)
         def checked(attempt: object) -> Verdict:
+            import torch
+
             if not callable(attempt):
                 return hint(
                     f"pass the function itself, got {type(attempt).__name__}. "
                     f"Write check.{check.__name__}(your_function), without brackets."
                 )
             name = getattr(attempt, "__name__", "your function")
-
-            def guarded(*args):
-                copies = [a.clone() if hasattr(a, "clone") else a for a in args]
-                try:
-                    return attempt(*copies)
-                except Exception as error:
-                    text = f"{name} raised {type(error).__name__}: {error}"
-                    raise _AttemptFailed(text) from error
-
+            fn = _reporting_its_errors(attempt, name)
             try:
-                if probe(guarded) is None:
-                    return not_yet(f"{name} returned None. Write its body, then rerun.")
-                return check(guarded)
-            except _AttemptFailed as failure:
+                with torch.random.fork_rng(devices=[]):
+                    if first_call(fn) is not None:
+                        return check(fn)
+            except AttemptFailed as failure:
                 return hint(str(failure))
+            return not_yet(f"{name} returned None. Write its body, then rerun.")
 
         return checked
 
     return decorate
+
+
+def _reporting_its_errors(attempt: Callable, name: str) -> Callable:
+    """Return the function on copies of its tensors; what it raises is AttemptFailed."""
+
+    def call(*args):
+        copies = [a.clone() if hasattr(a, "clone") else a for a in args]
+        try:
+            return attempt(*copies)
+        except Exception as error:
+            text = f"{name} raised {type(error).__name__}: {error}"
+            raise AttemptFailed(text) from error
+
+    return call
 
 
 def wrong_tensor(result: object, expected: object) -> Verdict | None:
@@ -107,7 +117,7 @@ def gradient_of(result, inputs):
     try:
         (gradient,) = torch.autograd.grad(result.sum(), inputs)
     except RuntimeError as error:
-        raise _AttemptFailed(f"the gradient cannot be computed: {error}") from error
+        raise AttemptFailed(f"the gradient cannot be computed: {error}") from error
     return gradient
 
 

@@ -65,10 +65,8 @@ def _colleague() -> dict:
     """Return a checkpoint that the safe loader refuses for five reasons."""
     import numpy as np
 
-    with torch.random.fork_rng(devices=[]):
-        model = nn.Linear(2, 1)
     return {
-        "model": model,
+        "model": nn.Linear(2, 1),
         "args": argparse.Namespace(lr=0.1, layers=2),
         "loss": np.float64(0.25),
         "history": np.array([0.75, 0.5, 0.25]),

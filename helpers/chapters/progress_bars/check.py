@@ -10,10 +10,10 @@ from torch import Tensor
 
 from helpers.chapters.progress_bars.stage import Terminal, fake_clock
 from helpers.exercises.verdicts import (
+    AttemptFailed,
     Hint,
     NumberCheck,
     Verdict,
-    _AttemptFailed,
     checks_function,
     correct,
     hint,
@@ -78,7 +78,7 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
     for first, second in ((LABELLED, UNLABELLED), (UNLABELLED, LABELLED)):
         try:
             pairs, half, screen, taken = _watch(fn, first, second)
-        except _AttemptFailed:
+        except AttemptFailed:
             raise
         except Exception as error:  # the reader's code runs while the loop walks
             return hint(_why_the_loop_failed(error))
