@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from helpers import chapters
 from helpers.chapters.bce_and_logits import check as bce
-from helpers.exercises.answer_box import AnswerBox
-from helpers.exercises.verdicts import Hint, NumberCheck, checks_function, correct
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.number_box import AnswerBox
+from helpers.exercises.verdicts import checks_function, correct
 
 HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])
 

@@ -11,15 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
-    Verdict,
-    checks_function,
-    correct,
-    hint,
-    letters,
-)
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, letters
 
 KEY = {
     "80 02 8a 0a": ("B", "a pickle that begins with a number of 10 bytes: PyTorch's."),

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
     Verdict,
     checks_function,
     correct,
@@ -122,5 +121,5 @@ def ranking(answer: object) -> Verdict:
     """
     ask = 'write "A" or "B" for each of the three values.'
     praise = "never to predict a class pays, unless 0 / 0 counts as 0."
-    key = {name: (right, f"{why} {OF_B}") for name, (right, why) in RANKING.items()}
+    key = {name: (right, f"{of_a} {OF_B}") for name, (right, of_a) in RANKING.items()}
     return letters(answer, key, "three", ask, praise)

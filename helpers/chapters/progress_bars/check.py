@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from helpers.chapters.progress_bars.stage import Terminal, fake_clock
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
     AttemptFailed,
-    Hint,
-    NumberCheck,
     Verdict,
     checks_function,
     correct,
@@ -51,7 +50,7 @@ def _watch(fn: Callable, first: list, second: list) -> tuple[list, str, Terminal
     return pairs, half, screen, taken
 
 
-def _probe(fn: Callable) -> object:
+def _first_call(fn: Callable) -> object:
     """Call a reader's function once, without starting tqdm's background thread."""
     with fake_clock():
         return fn(_Loader(LABELLED), _Loader(UNLABELLED), Terminal())
@@ -67,7 +66,7 @@ def _why_the_loop_failed(error: Exception) -> str:
     return f"{told} The loaders are fine; look at what stands around them."
 
 
-@checks_function(_probe)
+@checks_function(_first_call)
 def paired(fn: Callable[..., Iterable]) -> Verdict:
     """Check a bar over two loaders of unequal length, walked in step.
 

@@ -1,5 +1,5 @@
 
-// The same verdicts as helpers.exercises.verdicts.NumberCheck.
+// The same verdicts as helpers.exercises.number.NumberCheck.
 export function verdict(value, { answer, tolerance, praise, hints }) {
   if (!Number.isFinite(value)) return ["hint", "type one number, such as 0.5 or 1/2 or 2000."];
   if (Math.abs(value - answer) <= tolerance) return ["correct", praise];
@@ -8,24 +8,19 @@ export function verdict(value, { answer, tolerance, praise, hints }) {
   return ["hint", `${value} is too ${value < answer ? "small" : "large"}.`];
 }
 
-const SIGNS = { hint: "✗ Hint:", correct: "✓ Correct:" };
-const ROLES = { hint: "pitfall", correct: "correct" };
-
 function render({ model, el: host }) {
-  const spec = () => Object.fromEntries(["answer", "tolerance", "praise", "hints"].map((k) => [k, model.get(k)]));
-  const result = el("p", { "aria-live": "polite" }, "○ Not yet: type a number, or put it into the cell above.");
-  const check = () => {
-    const [state, text] = verdict(parse(input.value), spec());
-    result.className = `mp-${ROLES[state]}`;
-    result.textContent = `${SIGNS[state]} ${text}`;
-  };
+  const names = ["answer", "tolerance", "praise", "hints"];
+  const { result, check, button, reset } = checker("type a number, or put it into the cell above.", () =>
+    verdict(parse(input.value), values(model, names)));
   const prompt = el("span", { style: "flex: 1 0 100%" });
   const input = el("input", { type: "text", inputmode: "decimal", autocomplete: "off",
     onkeydown: (event) => { if (event.key === "Enter") check(); } });
-  const button = el("button", { type: "button", onclick: check }, "Check");
   host.append(el("div", { class: "mp", role: "group", "aria-label": "Answer box" },
     el("label", { style: "flex-wrap: wrap" }, prompt, input, button), result));
-  return follow(model, ["prompt"], () => { prompt.textContent = model.get("prompt"); });
+  return follow(model, ["prompt", ...names], () => {
+    prompt.textContent = model.get("prompt");
+    reset();
+  });
 }
 
 export default { render };

@@ -8,30 +8,22 @@ export function verdict(ticks, { rows, columns, answer, praise, hints }) {
   return ["correct", praise];
 }
 
-const SIGNS = { hint: "✗ Hint:", correct: "✓ Correct:" };
-const ROLES = { hint: "pitfall", correct: "correct" };
-
 function render({ model, el: host }) {
   const names = ["rows", "columns", "answer", "praise", "hints"];
-  const [prompt, table, result] = [el("p"), el("table", { class: "ticks" }), el("p", { "aria-live": "polite" })];
+  const [prompt, table] = [el("p"), el("table", { class: "ticks" })];
   let boxes = [];
-  const check = () => {
-    const spec = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    const [state, text] = verdict(boxes.map((row) => row.map((box) => box.checked)), spec);
-    result.className = `mp-${ROLES[state]}`;
-    result.textContent = `${SIGNS[state]} ${text}`;
-  };
+  const { result, button, reset } = checker("tick what is true, or write it into the cell above.", () =>
+    verdict(boxes.map((row) => row.map((box) => box.checked)), values(model, names)));
   function paint() {
     const [rows, columns] = [model.get("rows"), model.get("columns")];
     prompt.textContent = model.get("prompt");
-    result.textContent = "○ Not yet: tick what is true, or write it into the cell above.";
+    reset();
     boxes = rows.map((row) => columns.map((column) => el("input", { type: "checkbox", "aria-label": `${row}: ${column}` })));
     table.replaceChildren(
       el("thead", {}, el("tr", {}, el("td"), ...columns.map((column) => el("th", { scope: "col" }, column)))),
       el("tbody", {}, ...rows.map((row, i) => el("tr", {}, el("th", { scope: "row" }, row),
         ...boxes[i].map((box) => el("td", {}, el("label", {}, box)))))));
   }
-  const button = el("button", { type: "button", onclick: check }, "Check");
   host.append(el("div", { class: "mp", role: "group", "aria-label": "Answer table" }, prompt, table, button, result));
   return follow(model, ["prompt", ...names], paint);
 }
