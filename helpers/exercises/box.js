@@ -1,4 +1,3 @@
-
 // Shared by the boxes: this text stands between core.js and each box's own script.
 
 const SIGNS = { hint: "✗ Hint:", correct: "✓ Correct:" };
