@@ -1,4 +1,4 @@
-"""What every widget is: core.js and its own script, a digest of its state, checked settings."""
+"""What every widget shares: core.js before its own script, and a digest of its state."""
 
 from __future__ import annotations
 

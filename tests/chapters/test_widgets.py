@@ -7,6 +7,8 @@ from helpers.chapters.bce_and_logits import BceExplorer
 from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
 from helpers.chapters.softmax_dim import SoftmaxDim
 from helpers.exercises.number_box import AnswerBox
+from helpers.exercises.table_box import AnswerTable
+from helpers.exercises.verdicts import SIGNS
 from helpers.widgets.base import STATE_MIME, state_digest
 
 
@@ -42,6 +44,14 @@ def test_front_end_is_core_and_then_its_own():
     text = BceExplorer()._esm
     assert text.index("export function slider") < text.index("export function sigmoid")
     assert "--mp-correct" in BceExplorer()._css
+
+
+@pytest.mark.parametrize("box", [AnswerBox, AnswerTable])
+def test_what_the_boxes_share_stands_between_core_and_their_own(box):
+    text = box()._esm
+    parts = ["export function slider", "function checker", "export function verdict"]
+    assert sorted(parts, key=text.index) == parts
+    assert all(sign in text for sign in SIGNS.values())
 
 
 @pytest.mark.parametrize(

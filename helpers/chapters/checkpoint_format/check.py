@@ -24,7 +24,7 @@ KEY = {
 
 
 def formats(answer: object) -> Verdict:
-    """Check five formats, told by their first four bytes.
+    """Check which five formats begin with which four bytes.
 
     Args:
         answer: a dict from four bytes in hex to a letter from A to E.

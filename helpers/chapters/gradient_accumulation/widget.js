@@ -137,7 +137,7 @@ function render({ model, el: host }) {
     ],
     (value) => update(model, "left_over", value),
   );
-  const [picture, compass, told] = [el("div"), el("div"), el("p", { "aria-live": "polite" })];
+  const [picture, compass, outcome] = [el("div"), el("div"), el("p", { "aria-live": "polite" })];
   const body = el("tbody");
   const row = (name, size, each) =>
     el(
@@ -178,7 +178,7 @@ function render({ model, el: host }) {
       ...(leftOver ? [row("left over", LEFT_OVER, by[SAMPLES])] : []),
       ...parts.map((size, i) => row(String(i + 1), size, factor(size, parts, name) / size)),
     );
-    told.replaceChildren(
+    outcome.replaceChildren(
       el(
         "strong",
         { class: fits ? "mp-correct" : "mp-pitfall" },
@@ -202,7 +202,7 @@ function render({ model, el: host }) {
       { class: "mp cuts", role: "group", "aria-label": "Accumulation explorer" },
       ...sliders.map((control) => control.root),
       el("div", { class: "mp-row" }, rule.root, left.root),
-      told,
+      outcome,
       el(
         "div",
         { class: "mp-grid" },

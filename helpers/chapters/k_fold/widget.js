@@ -145,7 +145,7 @@ function render({ model, el: host }) {
     el("div", { class: "fold-chart" }),
     el("p", { "aria-live": "polite" }),
   ];
-  const [body, told] = [el("tbody"), el("p", { "aria-live": "polite" })];
+  const [body, outcome] = [el("tbody"), el("p", { "aria-live": "polite" })];
   const cells = (name, values) =>
     el("tr", {}, el("th", { scope: "row" }, name), ...values.map((v) => el("td", {}, String(v))));
 
@@ -173,7 +173,7 @@ function render({ model, el: host }) {
   }
   function paintRuns(rows, isNew, k) {
     if (!rows) {
-      told.textContent = "No recorded runs: pass runs=.";
+      outcome.textContent = "No recorded runs: pass runs=.";
       chart.replaceChildren();
       return;
     }
@@ -203,7 +203,7 @@ function render({ model, el: host }) {
     ]);
     axes.mark(1);
     chart.replaceChildren(axes.root);
-    told.replaceChildren(
+    outcome.replaceChildren(
       `Folds 1 to ${k}, in %: ${found.folds.map((v) => format(v, 0)).join(" · ")}. `,
       el(
         "strong",
@@ -253,7 +253,7 @@ function render({ model, el: host }) {
         "Recorded on coin-flip labels, split by StratifiedKFold. Thin: one seed. " +
           "Thick: their mean. Dotted: chance.",
       ),
-      el("div", { class: "mp-grid" }, el("div", {}, fresh.root, told), chart),
+      el("div", { class: "mp-grid" }, el("div", {}, fresh.root, outcome), chart),
     ),
   );
   return follow(model, ["splitter", "shuffle", "n_splits", "fresh", "folds", "runs"], paint);

@@ -64,8 +64,8 @@ def repair(fn: Callable[[dict], Mapping[str, Tensor]]) -> Verdict:
             return hint(f"{extra[0]!r} is still there. Make a new dict.")
         if list(given) != list(case):
             return hint("the dict that you were given has changed. Make a new one.")
-        told = target().load_state_dict(dict(result))
-    return correct(f"{told}, and every tensor is in its own place.")
+        loaded = target().load_state_dict(dict(result))
+    return correct(f"{loaded}, and every tensor is in its own place.")
 
 
 def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:

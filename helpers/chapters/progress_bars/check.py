@@ -56,14 +56,14 @@ def _first_call(fn: Callable) -> object:
         return fn(_Loader(LABELLED), _Loader(UNLABELLED), Terminal())
 
 
-def _why_the_loop_failed(error: Exception) -> str:
+def _failure_of_the_loop(error: Exception) -> str:
     """Say what the loop raised, and what to look at."""
-    told = f"the loop raised {type(error).__name__}: {error}."
+    message = f"the loop raised {type(error).__name__}: {error}."
     if isinstance(error, ValueError) and "zip()" in str(error):
-        return f"{told} strict=True forbids what is meant here: an unequal length."
+        return f"{message} strict=True forbids what is meant here: an unequal length."
     if isinstance(error, TypeError):
-        return f"{told} Return what it can walk."
-    return f"{told} The loaders are fine; look at what stands around them."
+        return f"{message} Return what it can walk."
+    return f"{message} The loaders are fine; look at what stands around them."
 
 
 @checks_function(_first_call)
@@ -80,7 +80,7 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
         except AttemptFailed:
             raise
         except Exception as error:  # the reader's code runs while the loop walks
-            return hint(_why_the_loop_failed(error))
+            return hint(_failure_of_the_loop(error))
         if pairs != list(zip(first, second, strict=False)):
             return hint(
                 f"the loop must get {min(len(first), len(second))} pairs, from "

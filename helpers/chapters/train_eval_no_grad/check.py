@@ -75,7 +75,7 @@ def _wrong_mode(model: nn.Module) -> str | None:
 
 
 def _first_call(fn: Callable) -> object:
-    """Call a reader's function; one that does its work but returns nothing is no stub."""
+    """Call a reader's function; one that works but returns nothing is not a stub."""
     model = _nested()
     model[0].eval()
     before = [module.training for module in model.modules()]
