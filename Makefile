@@ -30,8 +30,8 @@ run: .venv/ready ## execute the notebooks and store their outputs
 verify: .venv/ready ## run with every instruction set; write book/versions.md
 	@$(BIN)/python tools/verify.py
 
-lint: .venv/ready ## format and check the code, notebooks included
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+lint: .venv/ready ## format and check the code, notebooks, scripts and style sheets included
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/oxfmt
 
 bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page load here
 	@$(BIN)/python tools/bench.py

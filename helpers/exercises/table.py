@@ -11,7 +11,7 @@ class TableCheck:
     """A check of which columns are true in each row of a table.
 
     Called with the stub's ``...`` it returns a table that takes the answer in the page,
-    with a kernel or without one; called with a list of strings, one a row, it returns a
+    with a kernel or without one; called with a list of strings, one for each row, it returns a
     :class:`~helpers.exercises.verdicts.Verdict`.
 
     Args:
@@ -42,7 +42,7 @@ class TableCheck:
 
     def box(self):
         """Return the table that is ticked in the page."""
-        from helpers.exercises.answer_table import AnswerTable
+        from helpers.exercises.table_box import AnswerTable
 
         return AnswerTable(
             prompt=self.prompt,
@@ -64,10 +64,12 @@ class TableCheck:
         for letters, (row, right) in zip(given, self.answer.items(), strict=True):
             if letters is ...:
                 return not_yet(f"{row}: put a string in place of the dots.")
-            put = set(letters.upper()) - set(" ,") if isinstance(letters, str) else {""}
-            if put - set(self.columns):
+            ticked = (
+                set(letters.upper()) - set(" ,") if isinstance(letters, str) else {""}
+            )
+            if ticked - set(self.columns):
                 return hint(f"{row}: write a string of {known}, got {letters!r}.")
             for letter, name in self.columns.items():
-                if (letter in put) != (letter in right):
+                if (letter in ticked) != (letter in right):
                     return hint(f"{row}, {name}: {self.hints[letter]}")
         return correct(self.praise)

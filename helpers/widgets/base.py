@@ -1,41 +1,31 @@
-"""What every widget shares: one module text, one style sheet, a repr without an address."""
+"""What every widget shares: core.js before its own script, and a digest of its state."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
-from traitlets import List, Unicode, default
+from traitlets import Unicode, default
 
 from helpers.notebook import style
 
-CORE = Path(__file__).with_name("core.py")
+CORE = Path(__file__).with_name("core")
 
 # In an output's data: what the widget shows, so that a test that compares stored
 # outputs sees a changed widget. Front ends ignore a type they do not know.
 STATE_MIME = "application/vnd.measured-pytorch.widget+json"
 
 
-def fresh_list(make: Callable[[], list]) -> List:
-    """Return a synced list trait whose default no two widgets share."""
-
-    class FreshList(List):
-        def make_dynamic_default(self) -> list:
-            return make()
-
-    return FreshList().tag(sync=True)
-
-
 class BookWidget(anywidget.AnyWidget):
     """An anywidget whose front end is ``core.js`` followed by its own script.
 
     The script, and the style sheet if there is one, lie beside the subclass's module and
-    are named like it. The subclass names itself in ``label``, and says in ``height_px``
-    how much room a page must keep for it before it is drawn.
+    are named like it; those of a subclass's subclass follow. The subclass names itself in
+    ``label``, and says in ``height_px`` how much room a page must keep for it before it
+    is drawn.
     """
 
     label = "Widget"
@@ -47,25 +37,31 @@ class BookWidget(anywidget.AnyWidget):
     _css = Unicode().tag(sync=True)
 
     @default("_esm")
-    def _module_text(self) -> str:
-        return _read(CORE, ".js") + _read(self._module(), ".js")
+    def _script(self) -> str:
+        return "".join(path.read_text(encoding="utf-8") for path in self._files(".js"))
 
     @default("_css")
-    def _style_text(self) -> str:
-        own = _read(self._module(), ".css", missing="")
-        return style.css() + _read(CORE, ".css") + own
+    def _style(self) -> str:
+        sheets = [path for path in self._files(".css") if path.exists()]
+        texts = [path.read_text(encoding="utf-8") for path in sheets]
+        return style.css() + "".join(texts)
 
     @classmethod
-    def _module(cls) -> Path:
-        return Path(inspect.getfile(cls))
+    def _files(cls, suffix: str) -> list[Path]:
+        """Return core's file, then the one beside the module of each class, base first."""
+        own = [
+            c for c in cls.__mro__ if issubclass(c, BookWidget) and c is not BookWidget
+        ]
+        modules = [Path(inspect.getfile(c)) for c in reversed(own)]
+        return [path.with_suffix(suffix) for path in (CORE, *modules)]
 
     def __init__(self, **traits) -> None:
-        known = self.trait_names(sync=True)
+        known = shown_state(dict.fromkeys(self.trait_names(sync=True)))
         for name in traits:
-            if name not in known or name.startswith("_"):
-                shown = ", ".join(sorted(shown_state(dict.fromkeys(known))))
+            if name not in known:
                 raise TypeError(
-                    f"{type(self).__name__}: no setting {name!r}. It has: {shown}."
+                    f"{type(self).__name__}: no setting {name!r}. It has: "
+                    f"{', '.join(sorted(known))}."
                 )
         super().__init__(**traits)
         self._height_px = "{} {}".format(*self.room_px())
@@ -102,11 +98,3 @@ def state_digest(state: dict) -> str:
     """
     text = json.dumps(shown_state(state), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _read(module: Path, suffix: str, missing: str | None = None) -> str:
-    """Return the text of the file beside a module that differs in its suffix."""
-    path = module.with_suffix(suffix)
-    if missing is not None and not path.exists():
-        return missing
-    return path.read_text(encoding="utf-8")

@@ -47,7 +47,9 @@ export function update(model, name, value) {
 export function follow(model, names, paint) {
   for (const name of names) model.on(`change:${name}`, paint);
   paint();
-  return () => { for (const name of names) model.off(`change:${name}`, paint); };
+  return () => {
+    for (const name of names) model.off(`change:${name}`, paint);
+  };
 }
 
 // One of a few: native radio buttons, so arrow keys work.
@@ -59,7 +61,9 @@ export function choice(legend, options, onchange) {
   });
   return {
     root: el("fieldset", {}, el("legend", {}, legend), ...inputs.map((i) => i.label)),
-    set(value) { for (const i of inputs) i.input.checked = i.value === value; },
+    set(value) {
+      for (const i of inputs) i.input.checked = i.value === value;
+    },
   };
 }
 
@@ -73,7 +77,11 @@ export function numberField(label, step, fits, onvalue) {
     if (usable) onvalue(value);
     return usable;
   };
-  const input = el("input", { type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": label,
+  const input = el("input", {
+    type: "text",
+    inputmode: "decimal",
+    autocomplete: "off",
+    "aria-label": label,
     oninput: () => take(parse(input.value)),
     onkeydown: (event) => {
       const direction = { ArrowUp: 1, ArrowDown: -1 }[event.key];
@@ -82,7 +90,8 @@ export function numberField(label, step, fits, onvalue) {
       const stepped = Number((good + direction * step).toFixed(6));
       if (take(stepped)) input.value = stepped;
     },
-    onblur: () => set(good, bad) });
+    onblur: () => set(good, bad),
+  });
   function set(value, invalid = false) {
     [good, bad] = [value, invalid];
     if (document.activeElement !== input) input.value = value;
@@ -94,13 +103,35 @@ export function numberField(label, step, fits, onvalue) {
 // A slider with its number: drag, arrow keys, or type.
 export function slider(text, { min, max, step }, oninput) {
   const limits = { min, max };
-  const range = el("input", { type: "range", min, max, step, "aria-label": text,
-    oninput: () => oninput(Number(range.value)) });
-  const number = numberField(`${text}, as a number`, step, (v) => limits.min <= v && v <= limits.max, oninput);
+  const range = el("input", {
+    type: "range",
+    min,
+    max,
+    step,
+    "aria-label": text,
+    oninput: () => oninput(Number(range.value)),
+  });
+  const number = numberField(
+    `${text}, as a number`,
+    step,
+    (v) => limits.min <= v && v <= limits.max,
+    oninput,
+  );
   return {
-    root: el("div", { class: "mp-row" }, el("span", { "aria-hidden": "true" }, text), range, number.root),
-    set(value) { range.value = value; number.set(value); },
-    limit(low, high) { [limits.min, limits.max] = [range.min, range.max] = [low, high]; },
+    root: el(
+      "div",
+      { class: "mp-row" },
+      el("span", { "aria-hidden": "true" }, text),
+      range,
+      number.root,
+    ),
+    set(value) {
+      range.value = value;
+      number.set(value);
+    },
+    limit(low, high) {
+      [limits.min, limits.max] = [range.min, range.max] = [low, high];
+    },
   };
 }
 
@@ -111,24 +142,63 @@ export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
   const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
   // An inner svg cuts off what leaves the axes, with a little room for the line's width.
   const frame = [left, top - 3, width - left - right, height - bottom - top + 6];
-  const curves = svg("svg", { x: frame[0], y: frame[1], width: frame[2], height: frame[3], viewBox: frame.join(" ") });
+  const curves = svg("svg", {
+    x: frame[0],
+    y: frame[1],
+    width: frame[2],
+    height: frame[3],
+    viewBox: frame.join(" "),
+  });
   const marker = svg("line", { class: "mp-marker", y1: top, y2: height - bottom });
   const ticks = [
-    ...xTicks.map((v) => svg("g", {}, svg("line", { class: "mp-tick", x1: px(v), x2: px(v), y1: top, y2: height - bottom }),
-      svg("text", { x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, format(v, 0)))),
-    ...yTicks.map((v) => svg("g", {}, svg("line", { class: "mp-tick", x1: left, x2: width - right, y1: py(v), y2: py(v) }),
-      svg("text", { x: left - 5, y: py(v) + 4, "text-anchor": "end" }, format(v, Number.isInteger(v) ? 0 : 1)))),
+    ...xTicks.map((v) =>
+      svg(
+        "g",
+        {},
+        svg("line", { class: "mp-tick", x1: px(v), x2: px(v), y1: top, y2: height - bottom }),
+        svg("text", { x: px(v), y: height - bottom + 14, "text-anchor": "middle" }, format(v, 0)),
+      ),
+    ),
+    ...yTicks.map((v) =>
+      svg(
+        "g",
+        {},
+        svg("line", { class: "mp-tick", x1: left, x2: width - right, y1: py(v), y2: py(v) }),
+        svg(
+          "text",
+          { x: left - 5, y: py(v) + 4, "text-anchor": "end" },
+          format(v, Number.isInteger(v) ? 0 : 1),
+        ),
+      ),
+    ),
   ];
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
-    ...ticks, svg("path", { class: "mp-axis", d: `M${left},${top}V${height - bottom}H${width - right}` }),
-    svg("text", { x: left, y: 14 }, title), svg("text", { x: (width + left) / 2, y: height - 4, "text-anchor": "middle" }, xLabel),
-    curves, marker);
+  const root = svg(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
+    ...ticks,
+    svg("path", { class: "mp-axis", d: `M${left},${top}V${height - bottom}H${width - right}` }),
+    svg("text", { x: left, y: 14 }, title),
+    svg("text", { x: (width + left) / 2, y: height - 4, "text-anchor": "middle" }, xLabel),
+    curves,
+    marker,
+  );
   return {
     root,
     draw(lines) {
-      curves.replaceChildren(...lines.map(({ role, points }) => svg("path", { class: `mp-curve mp-${role}`,
-        d: points.map(([a, b], i) => `${i ? "L" : "M"}${px(a).toFixed(1)},${py(b).toFixed(1)}`).join("") })));
+      curves.replaceChildren(
+        ...lines.map(({ role, points }) =>
+          svg("path", {
+            class: `mp-curve mp-${role}`,
+            d: points
+              .map(([a, b], i) => `${i ? "L" : "M"}${px(a).toFixed(1)},${py(b).toFixed(1)}`)
+              .join(""),
+          }),
+        ),
+      );
     },
-    mark(value) { marker.setAttribute("x1", px(value)); marker.setAttribute("x2", px(value)); },
+    mark(value) {
+      marker.setAttribute("x1", px(value));
+      marker.setAttribute("x2", px(value));
+    },
   };
 }

@@ -215,9 +215,9 @@ def test_digest_changes_with_whatever_is_shown(change):
         ({"region": 99}, TraitError, "region must be from 0 to 17 for zip, got 99"),
         ({"region": -1}, TraitError, "region must be from 0 to 17 for zip, got -1"),
         ({"chosen": ["tea"]}, TraitError, "chosen must be of model.state.* got 'tea'"),
-        ({"files": {}}, TraitError, "files is measured and cannot be set"),
-        ({"refused": []}, TraitError, "refused is measured and cannot be set"),
-        ({"held": []}, TraitError, "held is measured and cannot be set"),
+        ({"files": {}}, TraitError, "files cannot be set: the widget makes it"),
+        ({"refused": []}, TraitError, "refused cannot be set: the widget makes it"),
+        ({"held": []}, TraitError, "held cannot be set: the widget makes it"),
         ({"bytes": 1}, TypeError, "no setting 'bytes'. It has: chosen, files"),
     ],
 )

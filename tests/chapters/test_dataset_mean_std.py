@@ -446,7 +446,7 @@ def test_photo_crops_are_the_photographs_in_squares():
 @pytest.mark.parametrize(
     ("size", "error", "message"),
     [
-        (0, ValueError, "from 1 to 427, got 0"),
+        (0, ValueError, r"from 1 to 427, not the \w+ 0"),
         (428, ValueError, "got 428"),
         (3.5, TypeError, "an integer, got 3.5"),
         (True, TypeError, "an integer, got True"),
@@ -549,9 +549,13 @@ def test_digest_changes_with_whatever_is_shown(change):
     ("settings", "error", "message"),
     [
         ({"spread": 1}, TypeError, "no setting 'spread'. It has: batch, brightness"),
-        ({"brightness": 0.5}, TraitError, "brightness must be from 0 to 0.4, got 0.5"),
-        ({"contrast": -0.1}, TraitError, "contrast must be from 0 to 0.4, got -0.1"),
-        ({"contrast": float("nan")}, TraitError, "got nan"),
+        (
+            {"brightness": 0.5},
+            TraitError,
+            r"brightness.* from 0 to 0.4, not the \w+ 0.5",
+        ),
+        ({"contrast": -0.1}, TraitError, r"contrast.* from 0 to 0.4, not the \w+ -0.1"),
+        ({"contrast": float("nan")}, TraitError, "not the float nan"),
         ({"batch": 3}, TraitError, "batch"),
     ],
 )

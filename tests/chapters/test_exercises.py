@@ -1,15 +1,22 @@
 """What every exercise is made of: not yet, a hint, correct; in Python and in the page."""
 
+import ast
+import importlib
 import math
+import pkgutil
 
+import nbformat
 import pytest
 import torch
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import chapters
 from helpers.chapters.bce_and_logits import check as bce
-from helpers.exercises.answer_box import AnswerBox
-from helpers.exercises.verdicts import Hint, NumberCheck, checks_function, correct
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.number_box import AnswerBox
+from helpers.exercises.verdicts import checks_function, correct
 
 HALF = NumberCheck("Half?", 0.5, 0.01, "yes.", [Hint(2, 2, "that is twice one.")])
 
@@ -73,6 +80,60 @@ def twice(fn):
 )
 def test_function_check_answers_whatever_it_is_given(attempt, text):
     assert repr(twice(attempt)).startswith(text)
+
+
+def function_checks():
+    """Yield each function check of each chapter, as the chapter's name and the check."""
+    for tip in pkgutil.iter_modules(chapters.__path__):
+        module = importlib.import_module(f"helpers.chapters.{tip.name}.check")
+        for name, value in vars(module).items():
+            own = getattr(value, "__module__", "") == module.__name__
+            if own and hasattr(value, "__wrapped__") and not name.startswith("_"):
+                yield pytest.param(tip.name, value, id=f"{tip.name}.{name}")
+
+
+def solution(tip, name):
+    """Return the notebook's own solution of an exercise, with what the notebook imports."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{tip}.ipynb", as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    names = {}
+    for cell in code:
+        if "set-up" not in cell.metadata.get("tags", []):
+            body = ast.parse(cell.source).body
+            keep = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom))]
+            if "solution" in cell.metadata.get("tags", []):
+                keep += [n for n in body if isinstance(n, ast.FunctionDef)]
+            exec(compile(ast.Module(keep, []), tip, "exec"), names)
+    return names[name]
+
+
+def wrong(*_):
+    """Return what no exercise asks for."""
+    return object()
+
+
+def raising(*_):
+    raise ValueError("from the reader")
+
+
+@pytest.mark.filterwarnings("ignore:distutils")  # thop, which a notebook imports
+@pytest.mark.parametrize(("tip", "check"), [*function_checks()])
+@pytest.mark.parametrize(
+    ("kind", "state"), [("right", "correct"), ("wrong", "hint"), ("raising", "hint")]
+)
+def test_check_leaves_the_readers_random_numbers_alone(tip, check, kind, state):
+    """The check may draw some of its own, and so may the attempt."""
+    attempts = {"wrong": wrong, "raising": raising}
+    attempt = attempts.get(kind) or solution(tip, check.__name__)
+
+    def drawing(*args):
+        torch.rand(1)
+        return attempt(*args)
+
+    before = torch.random.get_rng_state()
+    verdict = check(drawing)
+    assert verdict.state == state, verdict
+    assert torch.equal(before, torch.random.get_rng_state())
 
 
 def stable(x, y):

@@ -6,7 +6,9 @@ from traitlets import TraitError
 from helpers.chapters.bce_and_logits import BceExplorer
 from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
 from helpers.chapters.softmax_dim import SoftmaxDim
-from helpers.exercises.answer_box import AnswerBox
+from helpers.exercises.number_box import AnswerBox
+from helpers.exercises.table_box import AnswerTable
+from helpers.exercises.verdicts import SIGNS
 from helpers.widgets.base import STATE_MIME, state_digest
 
 
@@ -44,6 +46,14 @@ def test_front_end_is_core_and_then_its_own():
     assert "--mp-correct" in BceExplorer()._css
 
 
+@pytest.mark.parametrize("box", [AnswerBox, AnswerTable])
+def test_what_the_boxes_share_stands_between_core_and_their_own(box):
+    text = box()._esm
+    parts = ["export function slider", "function checker", "export function verdict"]
+    assert sorted(parts, key=text.index) == parts
+    assert all(sign in text for sign in SIGNS.values())
+
+
 @pytest.mark.parametrize(
     ("widget", "settings", "error", "message"),
     [
@@ -58,48 +68,58 @@ def test_front_end_is_core_and_then_its_own():
             BceExplorer,
             {"values": [[1.0, 2.0]]},
             TraitError,
-            r"values must be 2 rows of 3, got \[\[",
+            "values.* a list of length 2, not the list",
         ),
         (
             BceExplorer,
             {"values": [[1, 2, 3], [1, 2, 99]]},
             TraitError,
-            "from -60 to 60, got 99",
+            r"from -60 to 60, not the \w+ 99",
         ),
         (
             BceExplorer,
             {"values": [[1, 2, 3], [1, 2, "a"]]},
             TraitError,
-            "from -60 to 60, got 'a'",
+            r"from -60 to 60, not the \w+ 'a'",
         ),
         (
             BceExplorer,
             {"values": [[1, 2, 3], [1, 2, float("nan")]]},
             TraitError,
-            "to 60, got nan",
+            "to 60, not the float nan",
         ),
         (
             BceExplorer,
             {"targets": [[0, 1, 1], [0, 0, 2]]},
             TraitError,
-            "must be 0 or 1, got 2",
+            "from 0 to 1, not the int 2",
         ),
         (BceExplorer, {"kind": "scores"}, TraitError, "kind"),
         (
             SoftmaxDim,
             {"logits": [[[0.0]]]},
             TraitError,
-            "must be 2 samples of 3 rows of 2",
+            "logits.* a list of length 2, not the list",
         ),
-        (SoftmaxDim, {"logits": [[[0, 1]] * 3, [[0, 99]] * 3]}, TraitError, "got 99"),
+        (
+            SoftmaxDim,
+            {"logits": [[[0, 1]] * 3, [[0, 99]] * 3]},
+            TraitError,
+            "to 20, not the int 99",
+        ),
         (SoftmaxDim, {"dim": 3}, TraitError, "dim"),
-        (CrossEntropyMargin, {"margin": 21}, TraitError, "from -20 to 20, got 21"),
+        (
+            CrossEntropyMargin,
+            {"margin": 21},
+            TraitError,
+            r"from -20 to 20, not the \w+ 21",
+        ),
         (CrossEntropyMargin, {"pairing": "mse"}, TraitError, "pairing"),
         (
             BceExplorer,
             {"logit": 101},
             TraitError,
-            "logit must be from -100 to 100, got 101",
+            r"logit.* from -100 to 100, not the \w+ 101",
         ),
     ],
 )

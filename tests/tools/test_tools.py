@@ -1,5 +1,6 @@
 """The small tools: address, browser, server, vendored files, constraints."""
 
+import json
 import os
 import re
 import shlex
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 import browser
 import lock
@@ -172,11 +174,29 @@ def test_this_environment_keeps_the_constraints():
     assert installed - set(lock.PATH.read_text().splitlines()) == set()
 
 
-@pytest.mark.parametrize("command", [["format", "--check"], ["check"]])
+@pytest.mark.parametrize(
+    "command",
+    ["ruff format --check --no-cache", "ruff check --no-cache", "oxfmt --check"],
+)
 def test_code_is_formatted_and_sound(command):
-    ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", str(ROOT)]
-    result = subprocess.run(ruff, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout
+    name, *options = command.split()
+    tool = Path(sys.executable).with_name(name)
+    result = subprocess.run([tool, *options], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_no_line_of_a_script_or_style_sheet_is_longer_than_the_formatters():
+    """The formatter leaves a long string or comment as it is."""
+    width = json.loads((ROOT / ".oxfmtrc.json").read_text())["printWidth"]
+    scripts = [p for p in set_address.files(ROOT) if p.suffix in (".js", ".css")]
+    lines = {p.relative_to(ROOT): p.read_text("utf-8").splitlines() for p in scripts}
+    assert len(lines) > 30
+    assert [
+        (str(path), n)
+        for path in lines
+        for n, line in enumerate(lines[path], 1)
+        if len(line) > width
+    ] == []
 
 
 def test_every_make_target_is_explained():

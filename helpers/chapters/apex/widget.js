@@ -1,21 +1,29 @@
-
 // --- the loop: each line is [old, new, why, fate]; `new` may be several lines, or empty ---
 
 export const SIGNS = { stays: "=", changes: "~", goes: "−" };
 
 // The old loop (part 0) or the new one (part 1) as one text, as the notebook's helper writes it.
 export function loop(lines, part) {
-  return lines.map((line) => line[part]).filter((text) => text !== "").join("\n") + "\n";
+  return (
+    lines
+      .map((line) => line[part])
+      .filter((text) => text !== "")
+      .join("\n") + "\n"
+  );
 }
 
 // How many lines stay, change and go.
 export function tally(lines) {
-  return Object.fromEntries(Object.keys(SIGNS).map((fate) => [fate, lines.filter((line) => line[3] === fate).length]));
+  return Object.fromEntries(
+    Object.keys(SIGNS).map((fate) => [fate, lines.filter((line) => line[3] === fate).length]),
+  );
 }
 
 // What is said of one line, counted from 1; 0 is none.
 export function headline(lines, number) {
-  return number === 0 ? "Choose a line of the loop for apex." : `Line ${number} ${lines[number - 1][3]}.`;
+  return number === 0
+    ? "Choose a line of the loop for apex."
+    : `Line ${number} ${lines[number - 1][3]}.`;
 }
 
 // --- the page ---
@@ -25,24 +33,60 @@ function render({ model, el: host }) {
   const seen = new Set();
   const pick = (number) => update(model, "line", number);
   const move = (event, number) => {
-    const goal = { ArrowDown: number + 1, ArrowUp: number - 1, Home: 1, End: lines.length }[event.key];
+    const goal = { ArrowDown: number + 1, ArrowUp: number - 1, Home: 1, End: lines.length }[
+      event.key
+    ];
     if (!goal || goal > lines.length) return;
     event.preventDefault();
     pick(goal);
     rows[goal - 1].button.focus();
   };
-  const part = (sign, role, text) => el("div", { class: `apex-part mp-${role}` }, ...text.split("\n").map((line) => el("code", {}, `${sign} ${line}`)));
+  const part = (sign, role, text) =>
+    el(
+      "div",
+      { class: `apex-part mp-${role}` },
+      ...text.split("\n").map((line) => el("code", {}, `${sign} ${line}`)),
+    );
   const rows = lines.map(([old, now, why, fate], i) => {
     const sign = el("span", { "aria-hidden": "true" });
-    const button = el("button", { type: "button", class: "apex-line", onkeydown: (event) => move(event, i + 1),
-      onclick: () => pick(model.get("line") === i + 1 ? 0 : i + 1) }, sign, el("code", {}, old));
-    const detail = el("div", { class: "apex-detail" },
-      ...(now === "" ? [] : [part(fate === "stays" ? "=" : "+", "correct", now)]), el("p", {}, why));
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "apex-line",
+        onkeydown: (event) => move(event, i + 1),
+        onclick: () => pick(model.get("line") === i + 1 ? 0 : i + 1),
+      },
+      sign,
+      el("code", {}, old),
+    );
+    const detail = el(
+      "div",
+      { class: "apex-detail" },
+      ...(now === "" ? [] : [part(fate === "stays" ? "=" : "+", "correct", now)]),
+      el("p", {}, why),
+    );
     return { fate, sign, button, detail, root: el("li", {}, button, detail) };
   });
   const news = el("p", { "aria-live": "polite" });
-  const whole = el("details", {}, el("summary", {}, "The whole loop for PyTorch"), el("pre", {}, el("code", {}, loop(lines, 1))));
-  const reset = el("button", { type: "button", onclick: () => { seen.clear(); pick(0); paint(); } }, "Start again");
+  const whole = el(
+    "details",
+    {},
+    el("summary", {}, "The whole loop for PyTorch"),
+    el("pre", {}, el("code", {}, loop(lines, 1))),
+  );
+  const reset = el(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        seen.clear();
+        pick(0);
+        paint();
+      },
+    },
+    "Start again",
+  );
 
   function paint() {
     const number = model.get("line");
@@ -54,12 +98,23 @@ function render({ model, el: host }) {
       sign.textContent = seen.has(i + 1) ? SIGNS[fate] : "?";
     });
     const count = tally(lines);
-    news.textContent = `${headline(lines, number)} Seen: ${seen.size} of ${lines.length}.`
-      + (seen.size === lines.length ? ` ${count.stays} stay, ${count.changes} change, ${count.goes} goes.` : "");
+    news.textContent =
+      `${headline(lines, number)} Seen: ${seen.size} of ${lines.length}.` +
+      (seen.size === lines.length
+        ? ` ${count.stays} stay, ${count.changes} change, ${count.goes} goes.`
+        : "");
   }
-  host.append(el("div", { class: "mp apex", role: "group", "aria-label": "Apex migration" },
-    el("p", { class: "mp-soft" }, "Signs: ? not seen yet, = stays, ~ changes, − goes, + new"),
-    el("ol", {}, ...rows.map((row) => row.root)), news, whole, el("div", { class: "mp-row" }, reset)));
+  host.append(
+    el(
+      "div",
+      { class: "mp apex", role: "group", "aria-label": "Apex migration" },
+      el("p", { class: "mp-soft" }, "Signs: ? not seen yet, = stays, ~ changes, − goes, + new"),
+      el("ol", {}, ...rows.map((row) => row.root)),
+      news,
+      whole,
+      el("div", { class: "mp-row" }, reset),
+    ),
+  );
   return follow(model, ["line"], paint);
 }
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from traitlets import Int, TraitError, validate
-
 from helpers.chapters.apex.loops import LOOP
-from helpers.widgets.base import BookWidget, fresh_list
-
-
-def _rows() -> list:
-    return [[*line, line.fate] for line in LOOP]
+from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Fixed, Whole
 
 
 class ApexMigration(BookWidget):
@@ -26,22 +21,5 @@ class ApexMigration(BookWidget):
     label = "Apex migration"
     height_px = (554, 793)
 
-    line = Int(0).tag(sync=True)
-    lines = fresh_list(_rows)
-
-    @validate("line")
-    def _in_the_loop(self, proposal):
-        if not 0 <= proposal["value"] <= len(LOOP):
-            raise TraitError(
-                f"ApexMigration: line must be from 0 to {len(LOOP)}, "
-                f"got {proposal['value']}."
-            )
-        return proposal["value"]
-
-    @validate("lines")
-    def _those_of_the_book(self, proposal):
-        if proposal["value"] != _rows():
-            raise TraitError(
-                "ApexMigration: lines are those of helpers.chapters.apex.loops and cannot be set."
-            )
-        return proposal["value"]
+    line = Whole(0, min=0, max=len(LOOP)).tag(sync=True)
+    lines = Fixed(lambda: [[*line, line.fate] for line in LOOP]).tag(sync=True)

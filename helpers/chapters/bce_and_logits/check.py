@@ -7,13 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
     Verdict,
     checks_function,
     correct,
-    gradient_of,
+    gradient_of_sum,
     hint,
     wrong_tensor,
 )
@@ -53,7 +52,7 @@ def stable_bce(fn: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
             f"{terms[at].item():g}. Exponentials of large numbers overflow: "
             "exp(-|x|) cannot."
         )
-    gradient = gradient_of(terms, far)
+    gradient = gradient_of_sum(terms, far)
     wrong = ~torch.isclose(gradient, far.sign())
     if wrong.any():
         at = int(wrong.nonzero()[0])

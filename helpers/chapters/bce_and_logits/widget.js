@@ -1,4 +1,3 @@
-
 // --- arithmetic: float32, operation by operation, as PyTorch does it on a CPU ---
 
 export function sigmoid(x) {
@@ -41,12 +40,25 @@ export function mean(numbers) {
 }
 
 export function samples(f, y, [low, high], count = 600) {
-  return Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count).map((x) => [x, f(x, y)]);
+  return Array.from({ length: count + 1 }, (_, i) => low + ((high - low) * i) / count).map((x) => [
+    x,
+    f(x, y),
+  ]);
 }
 
 // --- the page ---
 
-const START = { values: [[0.3992, 0.2232, 0.6435], [0.38, 0.3044, 0.3241]], targets: [[0, 1, 1], [0, 0, 1]], kind: "probabilities" };
+const START = {
+  values: [
+    [0.3992, 0.2232, 0.6435],
+    [0.38, 0.3044, 0.3241],
+  ],
+  targets: [
+    [0, 1, 1],
+    [0, 0, 1],
+  ],
+  kind: "probabilities",
+};
 
 const NOTES = {
   probabilities: "mean over the batch, by BCELoss",
@@ -58,11 +70,20 @@ function table(model) {
   const typeable = (value) => -60 <= value && value <= 60;
   const usable = (value) => model.get("kind") === "logits" || (0 <= value && value <= 1);
   const replace = (name, i, j, value) =>
-    update(model, name, model.get(name).map((row, r) => row.map((old, c) => (r === i && c === j ? value : old))));
+    update(
+      model,
+      name,
+      model.get(name).map((row, r) => row.map((old, c) => (r === i && c === j ? value : old))),
+    );
   const cell = (i, j) => {
     const where = `sample ${i + 1}, label ${j + 1}`;
-    const field = numberField(`value, ${where}`, 0.01, typeable, (value) => replace("values", i, j, value));
-    const flip = el("button", { type: "button", onclick: () => replace("targets", i, j, 1 - model.get("targets")[i][j]) });
+    const field = numberField(`value, ${where}`, 0.01, typeable, (value) =>
+      replace("values", i, j, value),
+    );
+    const flip = el("button", {
+      type: "button",
+      onclick: () => replace("targets", i, j, 1 - model.get("targets")[i][j]),
+    });
     const term = el("output", {});
     return { field, flip, term, where, root: el("td", {}, field.root, flip, term) };
   };
@@ -75,20 +96,46 @@ function table(model) {
     const [values, targets, kind] = ["values", "targets", "kind"].map((name) => model.get(name));
     const losses = terms(values, targets, kind);
     const sound = values.flat().every(usable);
-    cells.forEach((row, i) => row.forEach(({ field, flip, term, where }, j) => {
-      field.set(values[i][j], !usable(values[i][j]));
-      flip.textContent = targets[i][j] ? "● 1" : "○ 0";
-      flip.setAttribute("aria-label", `target, ${where}: ${targets[i][j]}; press to change`);
-      term.textContent = usable(values[i][j]) ? format(losses[i][j]) : "error";
-    }));
-    losses.forEach((row, i) => { rowMeans[i].textContent = sound ? format(mean(row)) : "–"; });
+    cells.forEach((row, i) =>
+      row.forEach(({ field, flip, term, where }, j) => {
+        field.set(values[i][j], !usable(values[i][j]));
+        flip.textContent = targets[i][j] ? "● 1" : "○ 0";
+        flip.setAttribute("aria-label", `target, ${where}: ${targets[i][j]}; press to change`);
+        term.textContent = usable(values[i][j]) ? format(losses[i][j]) : "error";
+      }),
+    );
+    losses.forEach((row, i) => {
+      rowMeans[i].textContent = sound ? format(mean(row)) : "–";
+    });
     total.textContent = sound ? format(mean(losses.map(mean))) : "error";
     note.textContent = NOTES[sound ? kind : "error"];
   }
-  const root = el("div", {}, el("table", { class: "bce-table" },
-    el("caption", {}, "Two samples: in each cell a value, its target (press to change) and its cost"),
-    el("tbody", {}, ...cells.map((row, i) => el("tr", {}, ...row.map((c) => c.root), el("td", { class: "mp-mean" }, el("span", {}, "row mean"), rowMeans[i]))))),
-    el("p", { class: "mp-row", "aria-live": "polite" }, total, note));
+  const root = el(
+    "div",
+    {},
+    el(
+      "table",
+      { class: "bce-table" },
+      el(
+        "caption",
+        {},
+        "Two samples: in each cell a value, its target (press to change) and its cost",
+      ),
+      el(
+        "tbody",
+        {},
+        ...cells.map((row, i) =>
+          el(
+            "tr",
+            {},
+            ...row.map((c) => c.root),
+            el("td", { class: "mp-mean" }, el("span", {}, "row mean"), rowMeans[i]),
+          ),
+        ),
+      ),
+    ),
+    el("p", { class: "mp-row", "aria-live": "polite" }, total, note),
+  );
   return { root, paint };
 }
 
@@ -99,20 +146,46 @@ const RANGES = {
 
 function oneLogit(model) {
   let range = RANGES.whole;
-  const target = choice("Target", [[0, "○ 0"], [1, "● 1"]], (value) => update(model, "target", value));
-  const zoom = choice("Range", [["whole", "−100 to 100"], ["cliff", "15 to 18"]], (name) => {
-    range = RANGES[name];
-    zoom.set(name);
-    logit.limit(...range.x);
-    const at = model.get("logit");
-    if (at < range.x[0] || at > range.x[1]) update(model, "logit", range.start);
-    paint();
-  });
-  const logit = slider("Logit", { min: -100, max: 100, step: 0.01 }, (value) => update(model, "logit", value));
+  const target = choice(
+    "Target",
+    [
+      [0, "○ 0"],
+      [1, "● 1"],
+    ],
+    (value) => update(model, "target", value),
+  );
+  const zoom = choice(
+    "Range",
+    [
+      ["whole", "−100 to 100"],
+      ["cliff", "15 to 18"],
+    ],
+    (name) => {
+      range = RANGES[name];
+      zoom.set(name);
+      logit.limit(...range.x);
+      const at = model.get("logit");
+      if (at < range.x[0] || at > range.x[1]) update(model, "logit", range.start);
+      paint();
+    },
+  );
+  const logit = slider("Logit", { min: -100, max: 100, step: 0.01 }, (value) =>
+    update(model, "logit", value),
+  );
   const charts = el("div", { class: "mp-grid" });
   const numbers = [0, 1, 2, 3].map(() => el("td"));
-  const row = (role, name, cells) => el("tr", {}, el("th", { scope: "row", class: `bce-name mp-${role}` },
-    el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }), name), ...cells);
+  const row = (role, name, cells) =>
+    el(
+      "tr",
+      {},
+      el(
+        "th",
+        { scope: "row", class: `bce-name mp-${role}` },
+        el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
+        name,
+      ),
+      ...cells,
+    );
 
   function paint() {
     const [y, at] = [model.get("target"), model.get("logit")];
@@ -120,23 +193,71 @@ function oneLogit(model) {
     logit.set(at);
     const { x, xTicks } = range;
     const losses = { title: "loss", x, xTicks, xLabel: "logit", y: [0, 105], yTicks: [0, 50, 100] };
-    const slopes = { title: "gradient", x, xTicks, xLabel: "logit", y: [-1.05, 1.05], yTicks: [-1, 0, 1] };
-    const curves = [[losses, bce_of_sigmoid, bceWithLogits], [slopes, bceGradient, logitsGradient]];
-    charts.replaceChildren(...curves.map(([axes, pitfall, correct]) => {
-      const chart = plot(x[0] === 15 && axes === losses ? { ...axes, y: [14, 20], yTicks: [14, 16, 18, 20] } : axes);
-      chart.draw([{ role: "correct", points: samples(correct, y, x) }, { role: "pitfall", points: samples(pitfall, y, x) }]);
-      chart.mark(at);
-      return chart.root;
-    }));
-    [bce_of_sigmoid(at, y), bceGradient(at, y), bceWithLogits(at, y), logitsGradient(at, y)]
-      .forEach((value, i) => { numbers[i].textContent = format(value); });
+    const slopes = {
+      title: "gradient",
+      x,
+      xTicks,
+      xLabel: "logit",
+      y: [-1.05, 1.05],
+      yTicks: [-1, 0, 1],
+    };
+    const curves = [
+      [losses, bce_of_sigmoid, bceWithLogits],
+      [slopes, bceGradient, logitsGradient],
+    ];
+    charts.replaceChildren(
+      ...curves.map(([axes, pitfall, correct]) => {
+        const chart = plot(
+          x[0] === 15 && axes === losses
+            ? { ...axes, y: [14, 20], yTicks: [14, 16, 18, 20] }
+            : axes,
+        );
+        chart.draw([
+          { role: "correct", points: samples(correct, y, x) },
+          { role: "pitfall", points: samples(pitfall, y, x) },
+        ]);
+        chart.mark(at);
+        return chart.root;
+      }),
+    );
+    [
+      bce_of_sigmoid(at, y),
+      bceGradient(at, y),
+      bceWithLogits(at, y),
+      logitsGradient(at, y),
+    ].forEach((value, i) => {
+      numbers[i].textContent = format(value);
+    });
   }
   zoom.set("whole");
-  const root = el("div", {}, el("div", { class: "mp-row" }, target.root, zoom.root), logit.root,
-    el("table", { "aria-live": "polite" },
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "float32"), el("th", { scope: "col" }, "loss"), el("th", { scope: "col" }, "gradient"))),
-      el("tbody", {}, row("pitfall", "sigmoid + BCELoss", numbers.slice(0, 2)), row("correct", "BCEWithLogitsLoss", numbers.slice(2)))),
-    charts);
+  const root = el(
+    "div",
+    {},
+    el("div", { class: "mp-row" }, target.root, zoom.root),
+    logit.root,
+    el(
+      "table",
+      { "aria-live": "polite" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, "float32"),
+          el("th", { scope: "col" }, "loss"),
+          el("th", { scope: "col" }, "gradient"),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        row("pitfall", "sigmoid + BCELoss", numbers.slice(0, 2)),
+        row("correct", "BCEWithLogitsLoss", numbers.slice(2)),
+      ),
+    ),
+    charts,
+  );
   return { root, paint };
 }
 
@@ -145,14 +266,41 @@ function bce_of_sigmoid(x, y) {
 }
 
 function render({ model, el: host }) {
-  const kind = choice("The values are", [["probabilities", "probabilities"], ["logits", "logits"]], (value) => update(model, "kind", value));
-  const reset = el("button", { type: "button", onclick: () => { for (const name in START) update(model, name, START[name]); } }, "Reset");
+  const kind = choice(
+    "The values are",
+    [
+      ["probabilities", "probabilities"],
+      ["logits", "logits"],
+    ],
+    (value) => update(model, "kind", value),
+  );
+  const reset = el(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        for (const name in START) update(model, name, START[name]);
+      },
+    },
+    "Reset",
+  );
   const [grid, single] = [table(model), oneLogit(model)];
-  host.append(el("div", { class: "mp bce", role: "group", "aria-label": "BCE explorer" },
-    el("div", { class: "mp-row bce-head" }, kind.root, reset), grid.root, el("hr"),
-    el("p", {}, el("strong", {}, "One logit, two losses")), single.root));
+  host.append(
+    el(
+      "div",
+      { class: "mp bce", role: "group", "aria-label": "BCE explorer" },
+      el("div", { class: "mp-row bce-head" }, kind.root, reset),
+      grid.root,
+      el("hr"),
+      el("p", {}, el("strong", {}, "One logit, two losses")),
+      single.root,
+    ),
+  );
   const stops = [
-    follow(model, ["values", "targets", "kind"], () => { kind.set(model.get("kind")); grid.paint(); }),
+    follow(model, ["values", "targets", "kind"], () => {
+      kind.set(model.get("kind"));
+      grid.paint();
+    }),
     follow(model, ["target", "logit"], single.paint),
   ];
   return () => stops.forEach((stop) => stop());

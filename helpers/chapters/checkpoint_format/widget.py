@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from traitlets import Dict, Enum, Int, List, TraitError, default, validate
+from traitlets import Enum, Int, List, TraitError, Unicode, validate
 
 from helpers.chapters.checkpoint_format import stage
 from helpers.chapters.checkpoint_format.stage import FORMATS
-from helpers.widgets.base import BookWidget, fresh_list
+from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Fixed
 
 SHOWN = 64  # bytes of a part that are recorded
+
+
+def _recorded_parts() -> dict[str, list]:
+    """Return the parts of a file in each format, each with its first bytes in hex."""
+    return {
+        name: [
+            [*part, data[part[0] : min(part[1], part[0] + SHOWN)].hex()]
+            for part in stage.regions(name, data)
+        ]
+        for name, data in stage.tiny_files().items()
+    }
+
+
+def _refused_names() -> list[list]:
+    """Return what the safe loader refuses of each object, in their order."""
+    return [[name, names] for name, names in stage.verdicts().items()]
 
 
 class CheckpointBytes(BookWidget):
@@ -29,38 +46,10 @@ class CheckpointBytes(BookWidget):
 
     format = Enum(FORMATS, "zip").tag(sync=True)
     region = Int(0).tag(sync=True)
-    chosen = fresh_list(lambda: ["model.state_dict()"])
-    files = Dict(help="made by torch and safetensors, not to be set").tag(sync=True)
-    refused = List(help="pairs measured with torch, not to be set").tag(sync=True)
-
-    held = List(help="measured with safetensors, not to be set").tag(sync=True)
-
-    @default("files")
-    def _by_torch(self) -> dict:
-        made = {}
-        for name, data in stage.tiny_files().items():
-            made[name] = [
-                [*part, data[part[0] : min(part[1], part[0] + SHOWN)].hex()]
-                for part in stage.regions(name, data)
-            ]
-        return made
-
-    @default("refused")
-    def _measured(self) -> list:
-        return [[name, names] for name, names in stage.verdicts().items()]
-
-    @default("held")
-    def _measured_too(self) -> list:
-        return stage.held_by_safetensors()
-
-    @validate("files", "refused", "held")
-    def _unchanged(self, proposal):
-        name = proposal["trait"].name
-        makers = {"files": self._by_torch, "refused": self._measured}
-        made = makers.get(name, self._measured_too)()
-        if proposal["value"] != made:
-            raise TraitError(f"CheckpointBytes: {name} is measured and cannot be set.")
-        return made
+    chosen = List(Unicode(), ["model.state_dict()"]).tag(sync=True)
+    files = Fixed(_recorded_parts).tag(sync=True)
+    refused = Fixed(_refused_names).tag(sync=True)
+    held = Fixed(stage.held_by_safetensors).tag(sync=True)
 
     @validate("region")
     def _in_file(self, proposal):

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
     Verdict,
     checks_function,
     correct,
@@ -90,19 +89,19 @@ def _wrong_value(
     expected: tuple[Tensor, Tensor],
 ) -> Verdict:
     """Name the likely mistake behind a wrong average."""
-    told = f"for {name} the {which} F1 is {right:.4f}, got {given:.4f}."
+    finding = f"for {name} the {which} F1 is {right:.4f}, got {given:.4f}."
     hits = matrix.diag().double()
     precision, recall = hits / matrix.sum(dim=0), hits / matrix.sum(dim=1)
     p, r = precision.mean(), recall.mean()
     if given.isnan():
-        return hint(f"{told} A precision of 0 / 0, or 0 hits, must give an F1 of 0.")
+        return hint(f"{finding} A precision of 0 / 0, or 0 hits, must give an F1 of 0.")
     if torch.isclose(given, 2 * p * r / (p + r)):
-        return hint(f"{told} Average the classes' F1s, not precision and recall.")
+        return hint(f"{finding} Average the classes' F1s, not precision and recall.")
     if torch.isclose(given, _f1_averages(matrix.T)[1]):
-        return hint(f"{told} Weigh by the true samples: rows, not columns.")
+        return hint(f"{finding} Weigh by the true samples: rows, not columns.")
     if torch.isclose(given, expected[which == "macro"]):
-        return hint(f"{told} Return macro first, then weighted.")
-    return hint(told)
+        return hint(f"{finding} Return macro first, then weighted.")
+    return hint(finding)
 
 
 RANKING = {
@@ -122,5 +121,5 @@ def ranking(answer: object) -> Verdict:
     """
     ask = 'write "A" or "B" for each of the three values.'
     praise = "never to predict a class pays, unless 0 / 0 counts as 0."
-    key = {name: (right, f"{why} {OF_B}") for name, (right, why) in RANKING.items()}
+    key = {name: (right, f"{of_a} {OF_B}") for name, (right, of_a) in RANKING.items()}
     return letters(answer, key, "three", ask, praise)

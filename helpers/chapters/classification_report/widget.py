@@ -1,10 +1,9 @@
 """A classification report that follows its confusion matrix, cell by cell."""
 
-import math
+from traitlets import Enum, List, TraitError, validate
 
-from traitlets import Enum, Float, TraitError, validate
-
-from helpers.widgets.base import BookWidget, fresh_list
+from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number, Row, Whole
 
 
 class ReportFromMatrix(BookWidget):
@@ -26,45 +25,30 @@ class ReportFromMatrix(BookWidget):
     label = "Report explorer"
     height_px = (421, 720)
 
-    matrix = fresh_list(lambda: [[1, 0], [2, 2]])
-    scores = fresh_list(list)
+    matrix = Row(List(Whole(min=0, max=9999)), [[1, 0], [2, 2]], 2, 4).tag(sync=True)
+    scores = Row(List(Number(min=-1000, max=1000)), [], 0, 2).tag(sync=True)
     mode = Enum(["matrix", "threshold"], "matrix").tag(sync=True)
-    threshold = Float(0.0).tag(sync=True)
+    threshold = Number(0.0, min=-1000, max=1000).tag(sync=True)
     zero_division = Enum(["0", "1", "nan"], "0").tag(sync=True)
 
     @validate("matrix")
     def _square(self, proposal):
         rows = proposal["value"]
-        sizes = [len(row) if isinstance(row, list) else 0 for row in rows]
-        if not 2 <= len(rows) <= 4 or set(sizes) != {len(rows)}:
+        if {len(row) for row in rows} != {len(rows)}:
             raise TraitError(
-                "ReportFromMatrix: matrix must be 2 to 4 rows, each as long as there are "
-                f"rows, got {rows!r}."
+                f"ReportFromMatrix: matrix must be square, got {len(rows)} rows of "
+                f"lengths {[len(row) for row in rows]}."
             )
-        for count in (count for row in rows for count in row):
-            if type(count) is not int or not 0 <= count <= 9999:
-                raise TraitError(
-                    "ReportFromMatrix: matrix must hold whole numbers from 0 to 9999, "
-                    f"got {count!r}."
-                )
         return rows
 
     @validate("scores")
-    def _two_lists(self, proposal):
+    def _of_both_classes(self, proposal):
         lists = proposal["value"]
-        filled = [isinstance(scores, list) and len(scores) > 0 for scores in lists]
-        if filled not in ([], [True, True]):
+        if lists and not (len(lists) == 2 and all(lists)):
             raise TraitError(
                 "ReportFromMatrix: scores must be two lists that are not empty, those of "
                 f"class 0 and those of class 1, got {str(lists)[:60]}."
             )
-        for score in (score for scores in lists for score in scores):
-            usable = isinstance(score, (int, float)) and abs(score) <= 1000
-            if not usable or isinstance(score, bool):
-                raise TraitError(
-                    "ReportFromMatrix: scores must be numbers from -1000 to 1000, "
-                    f"got {score!r}."
-                )
         return lists
 
     @validate("mode")
@@ -73,14 +57,5 @@ class ReportFromMatrix(BookWidget):
             raise TraitError(
                 "ReportFromMatrix: mode 'threshold' needs scores, got none. "
                 "Pass scores=[of_class_0, of_class_1]."
-            )
-        return proposal["value"]
-
-    @validate("threshold")
-    def _in_range(self, proposal):
-        if math.isnan(proposal["value"]) or abs(proposal["value"]) > 1000:
-            raise TraitError(
-                "ReportFromMatrix: threshold must be from -1000 to 1000, got "
-                f"{proposal['value']!r}."
             )
         return proposal["value"]

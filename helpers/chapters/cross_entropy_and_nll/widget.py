@@ -1,8 +1,9 @@
 """One margin, four ways to join logits and loss."""
 
-from traitlets import Enum, Float, TraitError, validate
+from traitlets import Enum
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number
 
 PAIRINGS = ["ce_softmax", "nll_softmax", "nll_logits", "nll_log_softmax"]
 
@@ -24,15 +25,6 @@ class CrossEntropyMargin(BookWidget):
     label = "Cross-entropy explorer"
     height_px = (455, 812)
 
-    margin = Float(0.0).tag(sync=True)
+    margin = Number(0.0, min=-20, max=20).tag(sync=True)
     classes = Enum([2, 5, 10, 100, 1000], 10).tag(sync=True)
     pairing = Enum(PAIRINGS, "ce_softmax").tag(sync=True)
-
-    @validate("margin")
-    def _in_range(self, proposal):
-        if not -20 <= proposal["value"] <= 20:
-            raise TraitError(
-                f"CrossEntropyMargin: margin must be from -20 to 20, got "
-                f"{proposal['value']!r}."
-            )
-        return proposal["value"]

@@ -1,8 +1,9 @@
 """Sixteen images as dots: what their spread within and between adds up to."""
 
-from traitlets import Enum, Float, TraitError, validate
+from traitlets import Enum
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number
 
 
 class StdDecomposition(BookWidget):
@@ -21,15 +22,6 @@ class StdDecomposition(BookWidget):
     label = "Std explorer"
     height_px = (378, 586)
 
-    brightness = Float(0.2).tag(sync=True)
-    contrast = Float(0.1).tag(sync=True)
+    brightness = Number(0.2, min=0, max=0.4).tag(sync=True)
+    contrast = Number(0.1, min=0, max=0.4).tag(sync=True)
     batch = Enum([1, 2, 4, 8, 16], 1).tag(sync=True)
-
-    @validate("brightness", "contrast")
-    def _in_range(self, proposal):
-        if not 0 <= proposal["value"] <= 0.4:
-            raise TraitError(
-                f"StdDecomposition: {proposal['trait'].name} must be from 0 to 0.4, got "
-                f"{proposal['value']!r}."
-            )
-        return proposal["value"]

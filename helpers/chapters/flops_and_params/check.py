@@ -1,20 +1,12 @@
 """Checks of the chapter on FLOPs and parameters."""
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
-    Verdict,
-    checks_function,
-    correct,
-    hint,
-    not_yet,
-)
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
 
 MACS, PARAMS = 32 * 32 * 16 * 27, 16 * 27 + 16
 MACS_HINTS = {
@@ -41,19 +33,14 @@ def conv(macs: object, params: object) -> Verdict:
     """
     if any(value is ... or value is None for value in (macs, params)):
         return not_yet("put two numbers in place of the dots.")
-    for name, value, right, hints in (
+    for name, value, right, texts in (
         ("macs", macs, MACS, MACS_HINTS),
         ("params", params, PARAMS, PARAMS_HINTS),
     ):
-        try:
-            number = float(value)
-        except (TypeError, ValueError, RuntimeError, OverflowError):
-            return hint(f"{name}: pass one number, got {type(value).__name__}.")
-        if not math.isfinite(number):
-            return hint(f"{name}: pass a finite number, got {number}.")
-        if number != right:
-            side = "small" if number < right else "large"
-            return hint(f"{name}: {hints.get(number, f'{number:g} is too {side}.')}")
+        hints = [Hint(number, number, text) for number, text in texts.items()]
+        verdict = NumberCheck("", right, 0, "", hints)(value)
+        if verdict.state != "correct":
+            return hint(f"{name}: {verdict.text}")
     return correct("each weight is used at 1,024 places, each bias is only added.")
 
 

@@ -1,19 +1,9 @@
 """What a convolution and an attention layer cost, for one image or one sequence."""
 
-from traitlets import Enum, Int, TraitError, validate
+from traitlets import Enum, TraitError, validate
 
 from helpers.widgets.base import BookWidget
-
-RANGES = {
-    "c_in": (1, 512),
-    "c_out": (1, 512),
-    "kernel": (1, 7),
-    "stride": (1, 4),
-    "groups": (1, 512),
-    "image": (1, 224),
-    "tokens": (1, 4096),
-    "width": (64, 1024),
-}
+from helpers.widgets.traits import Whole
 
 
 class ConvCost(BookWidget):
@@ -40,37 +30,24 @@ class ConvCost(BookWidget):
     height_px = (708, 721)
 
     layer = Enum(["convolution", "attention"], "convolution").tag(sync=True)
-    c_in = Int(64).tag(sync=True)
-    c_out = Int(64).tag(sync=True)
-    kernel = Int(3).tag(sync=True)
-    stride = Int(1).tag(sync=True)
-    groups = Int(1).tag(sync=True)
-    image = Int(56).tag(sync=True)
-    tokens = Int(256).tag(sync=True)
-    width = Int(256).tag(sync=True)
+    c_in = Whole(64, min=1, max=512).tag(sync=True)
+    c_out = Whole(64, min=1, max=512).tag(sync=True)
+    kernel = Enum([1, 3, 5, 7], 3).tag(sync=True)
+    stride = Whole(1, min=1, max=4).tag(sync=True)
+    groups = Whole(1, min=1, max=512).tag(sync=True)
+    image = Whole(56, min=1, max=224).tag(sync=True)
+    tokens = Whole(256, min=1, max=4096).tag(sync=True)
+    width = Enum([*range(64, 1025, 64)], 256).tag(sync=True)
     heads = Enum([1, 4, 16], 4).tag(sync=True)
 
-    @validate(*RANGES)
-    def _in_range(self, proposal):
-        name, value = proposal["trait"].name, proposal["value"]
-        low, high = RANGES[name]
-        if not low <= value <= high:
-            raise TraitError(
-                f"ConvCost: {name} must be from {low} to {high}, got {value}."
-            )
-        if name == "kernel" and value % 2 == 0:
-            raise TraitError(f"ConvCost: kernel must be odd, got {value}.")
-        if name == "width" and value % 64:
-            raise TraitError(f"ConvCost: width must be a multiple of 64, got {value}.")
-        if name in ("c_in", "c_out", "groups"):
-            self._require_divisor(**{name: value})
-        return value
-
-    def _require_divisor(self, **proposed: int) -> None:
+    @validate("c_in", "c_out", "groups")
+    def _groups_of_channels(self, proposal):
         names = ("c_in", "c_out", "groups")
-        now = {name: getattr(self, name) for name in names} | proposed
+        now = {name: getattr(self, name) for name in names}
+        now[proposal["trait"].name] = proposal["value"]
         if now["c_in"] % now["groups"] or now["c_out"] % now["groups"]:
             raise TraitError(
                 "ConvCost: groups must divide c_in and c_out, got {groups} for "
                 "{c_in} and {c_out}.".format(**now)
             )
+        return proposal["value"]

@@ -2,11 +2,12 @@
 
 import math
 
-from traitlets import Bool, Enum, Int, TraitError, validate
+from traitlets import Bool, Enum
 
-from helpers.widgets.base import BookWidget, fresh_list
+from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number, Whole, grid
 
-SAMPLES, LEFT_OVER = 50, 3
+SAMPLES = 50
 RULES = ["sum", "mean", "size"]
 
 
@@ -40,34 +41,9 @@ class AccumulationCuts(BookWidget):
     label = "Accumulation explorer"
     height_px = (535, 805)
 
-    first = Int(16).tag(sync=True)
-    second = Int(32).tag(sync=True)
-    third = Int(48).tag(sync=True)
+    first = Whole(16, min=0, max=SAMPLES).tag(sync=True)
+    second = Whole(32, min=0, max=SAMPLES).tag(sync=True)
+    third = Whole(48, min=0, max=SAMPLES).tag(sync=True)
     rule = Enum(RULES, "sum").tag(sync=True)
     left_over = Bool(False).tag(sync=True)
-    gradients = fresh_list(sample_gradients)
-
-    @validate("first", "second", "third")
-    def _inside(self, proposal):
-        if not 0 <= proposal["value"] <= SAMPLES:
-            raise TraitError(
-                f"AccumulationCuts: {proposal['trait'].name} must be from 0 to "
-                f"{SAMPLES}, got {proposal['value']!r}."
-            )
-        return proposal["value"]
-
-    @validate("gradients")
-    def _pairs(self, proposal):
-        rows = proposal["value"]
-        sizes = {len(row) if isinstance(row, list) else 0 for row in rows}
-        if len(rows) != SAMPLES + LEFT_OVER or sizes != {2}:
-            raise TraitError(
-                f"AccumulationCuts: gradients must be {SAMPLES + LEFT_OVER} pairs of "
-                f"numbers, got {len(rows)} items of length {sorted(sizes)}."
-            )
-        for value in (value for row in rows for value in row):
-            if not (isinstance(value, (int, float)) and -100 <= value <= 100):
-                raise TraitError(
-                    f"AccumulationCuts: gradients must be from -100 to 100, got {value!r}."
-                )
-        return rows
+    gradients = grid(sample_gradients(), Number(min=-100, max=100)).tag(sync=True)

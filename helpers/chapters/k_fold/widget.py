@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from traitlets import Bool, Dict, Enum, TraitError, default, validate
+from traitlets import Bool, Dict, Enum, TraitError, validate
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Fixed
 
 SPLITTERS = ["KFold", "StratifiedKFold", "StratifiedGroupKFold"]
 SPLITS = [3, 5]
@@ -34,6 +35,16 @@ def assignment(splitter: str, shuffle: bool, n_splits: int) -> list[int]:
     return fold_of.tolist()
 
 
+def assignments() -> dict[str, list[int]]:
+    """Return the folds of every splitter, shuffled or not, by a key such as ``kfold true 3``."""
+    return {
+        f"{name} {shuffle} {n}".lower(): assignment(name, shuffle, n)
+        for name in SPLITTERS
+        for shuffle in (False, True)
+        for n in SPLITS
+    }
+
+
 class FoldLeak(BookWidget):
     """Show the folds of 30 sorted samples, and recorded accuracies on coin-flip labels.
 
@@ -43,7 +54,7 @@ class FoldLeak(BookWidget):
         n_splits: 3 or 5.
         fresh: whether each fold gets a new model.
         runs: accuracies in per cent, ``{"new": {"3": rows, "5": rows}, "kept": ...}``,
-            one row a seed, one number a fold. Without them the chart stays empty.
+            one row for each seed, one number for each fold. Without them the chart stays empty.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -57,24 +68,8 @@ class FoldLeak(BookWidget):
     shuffle = Bool(False).tag(sync=True)
     n_splits = Enum(SPLITS, 3).tag(sync=True)
     fresh = Bool(False).tag(sync=True)
-    folds = Dict(help="made by scikit-learn, not to be set").tag(sync=True)
+    folds = Fixed(assignments).tag(sync=True)
     runs = Dict().tag(sync=True)
-
-    @default("folds")
-    def _by_scikit_learn(self) -> dict:
-        return {
-            f"{name} {shuffle} {n}".lower(): assignment(name, shuffle, n)
-            for name in SPLITTERS
-            for shuffle in (False, True)
-            for n in SPLITS
-        }
-
-    @validate("folds")
-    def _unchanged(self, proposal):
-        made = self._by_scikit_learn()
-        if proposal["value"] != made:
-            raise TraitError("FoldLeak: folds are scikit-learn's and cannot be set.")
-        return made
 
     @validate("runs")
     def _complete(self, proposal):

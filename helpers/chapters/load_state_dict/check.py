@@ -64,8 +64,8 @@ def repair(fn: Callable[[dict], Mapping[str, Tensor]]) -> Verdict:
             return hint(f"{extra[0]!r} is still there. Make a new dict.")
         if list(given) != list(case):
             return hint("the dict that you were given has changed. Make a new one.")
-        told = target().load_state_dict(dict(result))
-    return correct(f"{told}, and every tensor is in its own place.")
+        loaded = target().load_state_dict(dict(result))
+    return correct(f"{loaded}, and every tensor is in its own place.")
 
 
 def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
@@ -87,7 +87,6 @@ def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
 
 def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
     """Return models, state dicts, and what is special about each pair."""
-    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     # No batch normalisation: PyTorch never calls its counter of batches missing.
     model.register_buffer("mean", torch.zeros(3))

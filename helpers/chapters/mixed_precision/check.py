@@ -1,13 +1,7 @@
 """Checks of the chapter on mixed precision."""
 
-from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
-    Verdict,
-    correct,
-    hint,
-    not_yet,
-)
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
 
 smallest_scale = NumberCheck(
     prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",
@@ -25,7 +19,7 @@ smallest_scale = NumberCheck(
 )
 
 RIGHT = "BDEAC"
-WHY = {
+ADVICE = {
     "BD": "the gradients must exist before anything is done to them: B comes first.",
     "DE": "clip the true gradients, not those that are thousands of times too large: "
     "D before E.",
@@ -48,9 +42,9 @@ def order(answer: object) -> Verdict:
         return hint(f"write five letters, got {answer!r}.")
     if sorted(given) != sorted(RIGHT):
         return hint(f"write each of A, B, C, D and E once, got {given!r}.")
-    for (first, second), why in WHY.items():
+    for (first, second), advice in ADVICE.items():
         if given.index(first) > given.index(second):
-            return hint(why)
+            return hint(advice)
     return correct(
         "scaled gradients, true gradients, short gradients, step, new scale."
     )

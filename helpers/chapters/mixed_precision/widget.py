@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from traitlets import Dict, Enum, Float, TraitError, Unicode, default, validate
+from traitlets import Dict, Enum, TraitError, Unicode, default, validate
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number
 
 # Made up, for a widget without recorded ones: a size for each third power of two.
 SAMPLE = {"made up": [2.0**-k for k in range(3, 60, 3)]}
@@ -32,7 +33,7 @@ class LossScale(BookWidget):
 
     gradients = Dict().tag(sync=True)
     shown = Unicode().tag(sync=True)
-    exponent = Float(0.0).tag(sync=True)
+    exponent = Number(0.0, min=-20, max=32).tag(sync=True)
     type = Enum(["float16", "bfloat16"], "float16").tag(sync=True)
 
     @default("gradients")
@@ -66,13 +67,5 @@ class LossScale(BookWidget):
             raise TraitError(
                 f"LossScale: shown must be one of {', '.join(self.gradients)}, got "
                 f"{proposal['value']!r}."
-            )
-        return proposal["value"]
-
-    @validate("exponent")
-    def _in_range(self, proposal):
-        if not -20 <= proposal["value"] <= 32:
-            raise TraitError(
-                f"LossScale: exponent must be from -20 to 32, got {proposal['value']}."
             )
         return proposal["value"]

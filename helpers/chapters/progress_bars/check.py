@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from helpers.chapters.progress_bars.stage import Terminal, fake_clock
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
+    AttemptFailed,
     Verdict,
-    _AttemptFailed,
     checks_function,
     correct,
     hint,
@@ -51,23 +50,23 @@ def _watch(fn: Callable, first: list, second: list) -> tuple[list, str, Terminal
     return pairs, half, screen, taken
 
 
-def _probe(fn: Callable) -> object:
+def _first_call(fn: Callable) -> object:
     """Call a reader's function once, without starting tqdm's background thread."""
     with fake_clock():
         return fn(_Loader(LABELLED), _Loader(UNLABELLED), Terminal())
 
 
-def _why_the_loop_failed(error: Exception) -> str:
+def _failure_of_the_loop(error: Exception) -> str:
     """Say what the loop raised, and what to look at."""
-    told = f"the loop raised {type(error).__name__}: {error}."
+    message = f"the loop raised {type(error).__name__}: {error}."
     if isinstance(error, ValueError) and "zip()" in str(error):
-        return f"{told} strict=True forbids what is meant here: an unequal length."
+        return f"{message} strict=True forbids what is meant here: an unequal length."
     if isinstance(error, TypeError):
-        return f"{told} Return what it can walk."
-    return f"{told} The loaders are fine; look at what stands around them."
+        return f"{message} Return what it can walk."
+    return f"{message} The loaders are fine; look at what stands around them."
 
 
-@checks_function(_probe)
+@checks_function(_first_call)
 def paired(fn: Callable[..., Iterable]) -> Verdict:
     """Check a bar over two loaders of unequal length, walked in step.
 
@@ -78,10 +77,10 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
     for first, second in ((LABELLED, UNLABELLED), (UNLABELLED, LABELLED)):
         try:
             pairs, half, screen, taken = _watch(fn, first, second)
-        except _AttemptFailed:
+        except AttemptFailed:
             raise
         except Exception as error:  # the reader's code runs while the loop walks
-            return hint(_why_the_loop_failed(error))
+            return hint(_failure_of_the_loop(error))
         if pairs != list(zip(first, second, strict=False)):
             return hint(
                 f"the loop must get {min(len(first), len(second))} pairs, from "

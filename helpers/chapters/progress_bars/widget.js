@@ -1,4 +1,3 @@
-
 // --- arithmetic: what tqdm does, batch by batch, since each takes 0.1 s or more ---
 
 const TOTAL = 300;
@@ -30,7 +29,13 @@ export function follow_run(seconds, smoothing) {
   return seconds.map((s, i) => {
     elapsed += s;
     const rate = smooth ? 1 / smooth[i] : (i + 1) / elapsed;
-    return { n: i + 1, elapsed, rate, eta: (seconds.length - i - 1) / rate, truth: Math.max(all - elapsed, 0) };
+    return {
+      n: i + 1,
+      elapsed,
+      rate,
+      eta: (seconds.length - i - 1) / rate,
+      truth: Math.max(all - elapsed, 0),
+    };
   });
 }
 
@@ -58,25 +63,49 @@ export function interval(seconds) {
 export function meter({ n, elapsed, rate, eta }, total) {
   const share = n / total;
   const tenths = Math.floor(share * 10 * 10);
-  const rest = tenths < 100 ? " 123456789"[tenths % 10] + " ".repeat(9 - Math.floor(tenths / 10)) : "";
-  const speed = rate < 1 ? `${decimals(1 / rate).padStart(5)}s/it` : `${decimals(rate).padStart(5)}it/s`;
-  return `${(share * 100).toFixed(0).padStart(3)}%|${"#".repeat(Math.floor(tenths / 10))}${rest}| ${n}/${total} [${interval(elapsed)}<${interval(eta)}, ${speed}]`;
+  const rest =
+    tenths < 100 ? " 123456789"[tenths % 10] + " ".repeat(9 - Math.floor(tenths / 10)) : "";
+  const speed =
+    rate < 1 ? `${decimals(1 / rate).padStart(5)}s/it` : `${decimals(rate).padStart(5)}it/s`;
+  const percent = (share * 100).toFixed(0).padStart(3);
+  const bar = "#".repeat(Math.floor(tenths / 10)) + rest;
+  const times = `${interval(elapsed)}<${interval(eta)}`;
+  return `${percent}%|${bar}| ${n}/${total} [${times}, ${speed}]`;
 }
 
 // --- the page ---
 
 const LOOK = { "slow start": 90, "one stall": 100, "every eighth": 160 };
-const RUNS = [["slow start", "slow start: 60 batches of 2 s, then 0.5 s"], ["one stall", "one stall: 0.65 s each, batch 100 takes 60 s"], ["every eighth", "every eighth slow: 0.2 s, and 3.8 s"]];
+const RUNS = [
+  ["slow start", "slow start: 60 batches of 2 s, then 0.5 s"],
+  ["one stall", "one stall: 0.65 s each, batch 100 takes 60 s"],
+  ["every eighth", "every eighth slow: 0.2 s, and 3.8 s"],
+];
 
 function render({ model, el: host }) {
   const run = choice("Run", RUNS, (name) => {
     model.set("batch", LOOK[name]);
     update(model, "run", name);
   });
-  const smoothing = slider("smoothing", { min: 0, max: 1, step: 0.05 }, (v) => update(model, "smoothing", v));
-  const batch = slider("after batch", { min: 1, max: TOTAL - 1, step: 1 }, (v) => update(model, "batch", Math.round(v)));
-  const [bar, news, score] = [el("code", { class: "eta-bar" }), el("p", { "aria-live": "polite" }), el("p")];
-  const axes = plot({ title: "minutes to go", x: [0, TOTAL], y: [0, 10], xTicks: [0, 100, 200, 300], yTicks: [0, 2, 4, 6, 8, 10], xLabel: "batches done" });
+  const smoothing = slider("smoothing", { min: 0, max: 1, step: 0.05 }, (v) =>
+    update(model, "smoothing", v),
+  );
+  const batch = slider("after batch", { min: 1, max: TOTAL - 1, step: 1 }, (v) =>
+    update(model, "batch", Math.round(v)),
+  );
+  const [bar, news, score] = [
+    el("code", { class: "eta-bar" }),
+    el("p", { "aria-live": "polite" }),
+    el("p"),
+  ];
+  const axes = plot({
+    title: "minutes to go",
+    x: [0, TOTAL],
+    y: [0, 10],
+    xTicks: [0, 100, 200, 300],
+    yTicks: [0, 2, 4, 6, 8, 10],
+    xLabel: "batches done",
+  });
   const key = (role, text) => el("p", {}, el("span", { class: `mp-key mp-${role}` }), text);
 
   function paint() {
@@ -88,17 +117,49 @@ function render({ model, el: host }) {
     smoothing.set(alpha);
     batch.set(n);
     bar.textContent = meter(rows[n - 1], TOTAL);
-    const verdict = near ? ["correct", "✓ within 10% of the truth"] : ["pitfall", `✗ ${format(eta / truth, 2)} times the truth`];
-    news.replaceChildren(`The bar says ${interval(eta)} to go; it will be ${interval(truth)}. `, el("strong", { class: `mp-${verdict[0]}` }, verdict[1]));
+    const verdict = near
+      ? ["correct", "✓ within 10% of the truth"]
+      : ["pitfall", `✗ ${format(eta / truth, 2)} times the truth`];
+    news.replaceChildren(
+      `The bar says ${interval(eta)} to go; it will be ${interval(truth)}. `,
+      el("strong", { class: `mp-${verdict[0]}` }, verdict[1]),
+    );
     score.textContent = `At ${close(rows)} of ${TOTAL - 1} batches it is within 10%.`;
     const line = (key) => rows.map((row) => [row.n, row[key] / 60]);
-    axes.draw([{ role: "correct", points: line("truth") }, { role: "pitfall", points: line("eta") }]);
+    axes.draw([
+      { role: "correct", points: line("truth") },
+      { role: "pitfall", points: line("eta") },
+    ]);
     axes.mark(n);
   }
-  host.append(el("div", { class: "mp eta", role: "group", "aria-label": "ETA explorer" },
-    run.root, smoothing.root, batch.root, el("div", { class: "eta-frame" }, bar), news,
-    el("div", { class: "mp-grid" }, axes.root, el("div", {}, key("correct", "the truth"), key("pitfall", "what the bar says; it may leave the chart"), score,
-      el("p", { class: "mp-soft" }, "smoothing 0 is the mean of the whole run, 1 the last batch alone, 0.3 tqdm's default.")))));
+  host.append(
+    el(
+      "div",
+      { class: "mp eta", role: "group", "aria-label": "ETA explorer" },
+      run.root,
+      smoothing.root,
+      batch.root,
+      el("div", { class: "eta-frame" }, bar),
+      news,
+      el(
+        "div",
+        { class: "mp-grid" },
+        axes.root,
+        el(
+          "div",
+          {},
+          key("correct", "the truth"),
+          key("pitfall", "what the bar says; it may leave the chart"),
+          score,
+          el(
+            "p",
+            { class: "mp-soft" },
+            "smoothing 0 is the mean of the whole run, 1 the last batch alone, 0.3 tqdm's default.",
+          ),
+        ),
+      ),
+    ),
+  );
   return follow(model, ["run", "smoothing", "batch"], paint);
 }
 

@@ -1,8 +1,9 @@
 """What a progress bar says is left, for each smoothing, against the truth."""
 
-from traitlets import Enum, Float, Int, TraitError, validate
+from traitlets import Enum
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Number, Whole
 
 RUNS = ["slow start", "one stall", "every eighth"]
 
@@ -24,22 +25,5 @@ class EtaSmoothing(BookWidget):
     height_px = (426, 722)
 
     run = Enum(RUNS, "one stall").tag(sync=True)
-    smoothing = Float(0.3).tag(sync=True)
-    batch = Int(100).tag(sync=True)
-
-    @validate("smoothing")
-    def _share(self, proposal):
-        if not 0 <= proposal["value"] <= 1:
-            raise TraitError(
-                "EtaSmoothing: smoothing must be from 0 to 1, got "
-                f"{proposal['value']!r}."
-            )
-        return proposal["value"]
-
-    @validate("batch")
-    def _inside_the_run(self, proposal):
-        if not 1 <= proposal["value"] <= 299:
-            raise TraitError(
-                f"EtaSmoothing: batch must be from 1 to 299, got {proposal['value']!r}."
-            )
-        return proposal["value"]
+    smoothing = Number(0.3, min=0, max=1).tag(sync=True)
+    batch = Whole(100, min=1, max=299).tag(sync=True)

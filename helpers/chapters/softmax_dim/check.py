@@ -6,15 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
-    Verdict,
-    checks_function,
-    correct,
-    hint,
-    not_yet,
-)
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
 
 # shape: (its softmax dimension, what to think of)
 DIMS = {

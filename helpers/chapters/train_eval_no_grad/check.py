@@ -5,15 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.table import TableCheck
-from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
-    Verdict,
-    checks_function,
-    correct,
-    hint,
-)
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint
 
 cells = TableCheck(
     prompt="A frozen body with batch normalisation, F.dropout(h) in forward(), a head that "
@@ -80,8 +74,8 @@ def _wrong_mode(model: nn.Module) -> str | None:
     return None
 
 
-def _probe(fn: Callable) -> object:
-    """Call a reader's function; one that does its work but returns nothing is no stub."""
+def _first_call(fn: Callable) -> object:
+    """Call a reader's function; one that works but returns nothing is not a stub."""
     model = _nested()
     model[0].eval()
     before = [module.training for module in model.modules()]
@@ -90,7 +84,7 @@ def _probe(fn: Callable) -> object:
     return model if worked else result
 
 
-@checks_function(_probe)
+@checks_function(_first_call)
 def train_with_frozen_norms(fn: Callable[[nn.Module], nn.Module]) -> Verdict:
     """Check a function that trains all but the statistics of batch normalisation.
 

@@ -1,8 +1,13 @@
 """Two switches, and meters for what each of them changes in a small real model."""
 
-from traitlets import Enum, Int, TraitError, validate
+from traitlets import Enum, List, Tuple
 
-from helpers.widgets.base import BookWidget, fresh_list
+from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Whole
+
+MODES = ["train", "eval"]
+GRADS = ["recorded", "no_grad", "inference_mode"]
+ROWS = {"min": 2, "max": 64}  # in a batch
 
 
 class ModeSwitchboard(BookWidget):
@@ -25,28 +30,7 @@ class ModeSwitchboard(BookWidget):
     label = "Mode switchboard"
     height_px = (545, 900)
 
-    mode = Enum(["train", "eval"], "train").tag(sync=True)
-    grad = Enum(["recorded", "no_grad", "inference_mode"], "recorded").tag(sync=True)
-    rows = Int(8).tag(sync=True)
-    history = fresh_list(list)
-
-    @validate("rows")
-    def _a_batch(self, proposal):
-        rows = proposal["value"]
-        if not 2 <= rows <= 64:
-            raise TraitError(f"ModeSwitchboard: rows must be from 2 to 64, got {rows}.")
-        return rows
-
-    @validate("history")
-    def _of_runs(self, proposal):
-        for run in proposal["value"]:
-            mode, grad, rows = (
-                run if isinstance(run, list) and len(run) == 3 else [0] * 3
-            )
-            known = mode in ("train", "eval") and grad in self.traits()["grad"].values
-            if not known or type(rows) is not int or not 2 <= rows <= 64:
-                raise TraitError(
-                    "ModeSwitchboard: history must be runs such as ['eval', 'no_grad', "
-                    f"8], got {run!r}."
-                )
-        return proposal["value"]
+    mode = Enum(MODES, "train").tag(sync=True)
+    grad = Enum(GRADS, "recorded").tag(sync=True)
+    rows = Whole(8, **ROWS).tag(sync=True)
+    history = List(Tuple(Enum(MODES), Enum(GRADS), Whole(**ROWS))).tag(sync=True)

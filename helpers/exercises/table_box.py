@@ -1,0 +1,20 @@
+"""Yes or no for each cell of a table, checked in the page, with a kernel or without one."""
+
+from traitlets import List
+
+from helpers.exercises.box import Box
+
+
+class AnswerTable(Box):
+    """Ask which cells of a table are true, and answer with praise or a hint.
+
+    Made by :class:`helpers.exercises.table.TableCheck`, with one hint for each column; a
+    chapter does not call it.
+    """
+
+    label = "○ Not yet: put strings in place of the dots. Answer table"
+    height_px = (441, 529)  # for six rows of three
+
+    columns = List().tag(sync=True)
+    rows = List().tag(sync=True)
+    answer = List().tag(sync=True)  # a list of bools for each row
