@@ -233,13 +233,13 @@ def _shapes(tensors: Iterator[Tensor] | list[Tensor]) -> str:
 @contextlib.contextmanager
 def _copied(model: nn.Module, inputs: tuple) -> Iterator[tuple[nn.Module, tuple]]:
     """Provide a copy of model and inputs, to be run without any traces."""
-    # Tensors computed from others, which deepcopy refuses: old weight_norm has some.
     held = [inputs, *(vars(module) for module in model.modules())]
-    computed = (tensor for tensor in _tensors_in(held) if not tensor.is_leaf)
-    memo = {id(tensor): tensor.detach().clone() for tensor in computed}
-    memo |= {id(parameter): parameter for parameter in model.parameters()}
     advice = "Set the attribute that holds it to None or a stand-in while you count."
     with _explained(TypeError, f"cannot copy {type(model).__name__}", advice):
+        # Tensors computed from others, which deepcopy refuses: old weight_norm has some.
+        computed = (tensor for tensor in _tensors_in(held) if not tensor.is_leaf)
+        memo = {id(tensor): tensor.detach().clone() for tensor in computed}
+        memo |= {id(parameter): parameter for parameter in model.parameters()}
         model, inputs = copy.deepcopy((model, inputs), memo)
     cuda = {t.device for t in [*model.parameters(), *_tensors_in(inputs)] if t.is_cuda}
     with torch.random.fork_rng(devices=list(cuda)), torch.no_grad():
