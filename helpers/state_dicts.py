@@ -145,10 +145,14 @@ def _checked_arguments(
     fine = isinstance(prefixes, Sequence) and not isinstance(prefixes, str)
     must, advice = "prefixes must be a list of strings", "Try ['module.']."
     require(fine, TypeError, caller, must, repr(prefixes), advice)
-    other = [p for p in prefixes if not re.fullmatch(r"[^.]+\.", str(p))]
-    must, advice = "prefixes must each be a name and a dot", "Try ['module.']."
-    require(not other, ValueError, caller, must, repr(other[:1])[1:-1], advice)
+    other = [p for p in prefixes if not _is_prefix(p)]
+    must, got = "prefixes must each be a name and a dot", repr(other[:1])[1:-1]
+    require(not other, ValueError, caller, must, got, advice)
     return dict(state_dict)
+
+
+def _is_prefix(prefix: object) -> bool:
+    return isinstance(prefix, str) and bool(re.fullmatch(r"[^.]+\.", prefix))
 
 
 @contextlib.contextmanager
@@ -521,7 +525,7 @@ def _require_loaded(model: nn.Module, chosen: Mapping[str, object]) -> None:
     now = model.state_dict(keep_vars=True)
     advice = (
         "Code of the model's own has changed it, or another entry lies in the same "
-        "memory. The model is as it was. Use model.load_state_dict, which does not check."
+        "memory. Nothing was loaded. Use model.load_state_dict, which does not check."
     )
     for name, value in chosen.items():
         if _is_extra_state(name):
