@@ -252,7 +252,7 @@ class LoadReport:
     Attributes:
         rows: a :class:`Row` for each entry of the model, then the unexpected ones.
         loaded: numbers of the model (parameters and buffers) that the state dict sets.
-        total: all of them; tied ones once, an extra state or unknown shape as one.
+        total: all of them; tied ones once, an extra state as one.
     """
 
     rows: tuple[Row, ...]
