@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import warnings
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from helpers._unharmed import unharmed
+from helpers._arguments import require, require_module
 
 
 class Layer(NamedTuple):
@@ -115,12 +116,16 @@ class Count:
 def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> Count:
     """Count work and parameters by thop and by PyTorch's own FlopCounterMode.
 
-    The model runs twice in ``eval()`` mode without gradients. It gets back each
-    submodule's mode, hooks, attributes and buffers, also after an exception; the random
-    number generators do, too. Model and inputs on the ``meta`` device cost no memory.
+    A copy of the model runs, twice, in ``eval()`` mode without gradients, and on copies
+    of the inputs. So the model stays as it was: modes, hooks, attributes and buffers.
+    The copy shares the model's parameters, and needs no memory for them. PyTorch's
+    random number generators are given back, too. On the ``meta`` device nothing is
+    computed.
 
     Args:
-        model: counted as it is; parameters that its own forward changes stay changed.
+        model: counted as it is. Parameters that its forward writes to stay changed, and
+            so does what a copy does not reach: global variables, and modules that a
+            function assigned to ``forward`` uses.
         inputs: what the model is called with, such as images ``(B, C, H, W)``.
         per_sample: divide operations by B, the first size of every tensor in inputs;
             also those that are done once for the whole batch.
@@ -129,9 +134,10 @@ def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> C
         A :class:`Count`: totals, a row for every module, and the disagreements.
 
     Raises:
-        TypeError: if ``model`` is no plain module, or ``inputs`` hold no tensor.
-        ValueError: if there are no inputs, the model fails on them, they are on another
-            device, a lazy layer has no size yet, or B is not one positive number.
+        TypeError: if ``model`` is not a plain module, or ``copy.deepcopy`` fails on it
+            or on the inputs, or ``inputs`` hold no tensor.
+        ValueError: if the model fails on the inputs, they are on another device, a lazy
+            layer has no size yet, or B is not one positive number.
         RuntimeError: if thop, but not the model, fails.
 
     Example:
@@ -148,22 +154,28 @@ def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> C
     tensors = list(_tensors_in(inputs))
     _require_countable(model, inputs, tensors)
     batch = _batch_size(tensors) if per_sample else 1
-    with unharmed(model), torch.no_grad():
-        model.eval()
-        macs, calls = _by_flop_counter(model, inputs)
-    with unharmed(model), torch.no_grad():
-        thop = _by_thop(model, inputs)
+    with _copied(model, inputs) as copies:
+        macs, calls = _by_flop_counter(*copies)
+    with _copied(model, inputs) as copies:
+        thop = _by_thop(*copies)
     owners = Counter(m for _, m in model.named_modules(remove_duplicate=False))
     layers, seen = [], set()
     for name, module in model.named_modules():
-        own = [p for p in module._parameters.values() if p is not None]
-        params = sum(p.numel() for p in own if p not in seen)
-        shared = owners[module] > 1 or any(p in seen for p in own)
-        seen |= set(own)
-        numbers = (thop[module][0], macs[module], thop[module][1], params)
-        reason = _why(module, numbers, calls[module], shared, lone=module is model)
-        shares = (_share(number, batch) for number in numbers[:2])
-        layers.append(Layer(name, type(module).__name__, *shares, *numbers[2:], reason))
+        own = set(module.parameters(recurse=False))
+        params = sum(p.numel() for p in own - seen)
+        ops, thop_params = thop[name]
+        layer = Layer(
+            name, type(module).__name__, ops, macs[name], thop_params, params, why=""
+        )
+        shared = owners[module] > 1 or bool(own & seen)
+        seen |= own
+        layers.append(
+            layer._replace(
+                thop_ops=_divided(ops, batch),
+                macs=_divided(layer.macs, batch),
+                why=_reason_to_disagree(layer, module, calls[name], shared),
+            )
+        )
     return Count(tuple(layers), per_sample)
 
 
@@ -172,51 +184,77 @@ def count_macs(model: nn.Module, *inputs: object, per_sample: bool = False) -> C
 
 def _require_countable(model: object, inputs: tuple, tensors: list[Tensor]) -> None:
     """Raise an error that says what to do, unless the model can be run on the inputs."""
-    if not isinstance(model, nn.Module) or isinstance(model, torch.jit.ScriptModule):
-        raise TypeError(
-            f"count_macs: model must be a plain nn.Module, got {type(model).__name__}. "
-            "Pass the model itself, before torch.jit."
-        )
-    if not inputs:
-        raise ValueError(
-            "count_macs: inputs must hold what the model takes, got none. "
-            "Call count_macs(model, torch.zeros(1, 3, 224, 224))."
-        )
-    if not tensors:
-        raise TypeError(
-            f"count_macs: inputs must hold a tensor, got {inputs[0]!r}. "
-            "Pass data, not its shape: torch.zeros(1, 3, 224, 224)."
-        )
+    caller = "count_macs"
+    require_module(caller, model)
+    scripted = [m for m in model.modules() if isinstance(m, torch.jit.ScriptModule)]
+    must, got = "model must be made of plain modules", "one of torch.jit"
+    advice = "Pass the model as it was before torch.jit."
+    require(not scripted, TypeError, caller, must, got, advice)
+    advice = "Pass data, not its shape: count_macs(model, torch.zeros(1, 3, 224, 224))."
+    require(
+        bool(tensors), TypeError, caller, "inputs must hold a tensor", inputs, advice
+    )
     held = [*model.parameters(), *model.buffers()]
-    if any(torch.nn.parameter.is_lazy(tensor) for tensor in held):
-        raise ValueError(
-            "count_macs: model must have its sizes, got a lazy layer without them. "
-            "Run it once on a batch first."
-        )
-    _require_one_place({tensor.device for tensor in held}, tensors)
-
-
-def _require_one_place(homes: set[torch.device], tensors: list[Tensor]) -> None:
-    """Raise an error that names both devices, unless the inputs are where the model is."""
-    away = {t.device for t in tensors if t.ndim} - homes
-    if homes and away:
-        home, other = sorted(map(str, homes))[0], sorted(map(str, away))[0]
-        raise ValueError(
-            f"count_macs: inputs must be on the model's device {home}, got {other}. "
-            f"Move them: x.to('{home}')."
-        )
+    sized = not any(map(nn.parameter.is_lazy, held))
+    must, got = "model must have its sizes", "a lazy layer without them"
+    require(sized, ValueError, caller, must, got, "Run it once on a batch first.")
+    homes = sorted({str(tensor.device) for tensor in held})
+    # A number, which has no dimensions, may be on the CPU.
+    away = sorted({str(t.device) for t in tensors if t.ndim} - set(homes))
+    home, got = "".join(homes[:1]), "".join(away[:1])
+    must, advice = f"inputs must be on the model's device {home}", f"x.to({home!r})"
+    fine = not homes or not away
+    require(fine, ValueError, caller, must, got, f"Move them: {advice}.")
 
 
 def _batch_size(tensors: list[Tensor]) -> int:
     """Return the first size that all inputs share."""
     sizes = {tuple(t.shape[:1]) for t in tensors}
-    if len(sizes) > 1 or sizes <= {(), (0,)}:
-        shapes = ", ".join(str(tuple(t.shape)) for t in tensors)
-        raise ValueError(
-            "count_macs: with per_sample, inputs must share a first size of 1 or more, "
-            f"got shapes {shapes}. Divide by your batch size yourself."
-        )
+    fine = len(sizes) == 1 and not sizes <= {(), (0,)}
+    must = "with per_sample, inputs must share a first size of 1 or more"
+    advice = "Divide by your batch size yourself."
+    require(fine, ValueError, "count_macs", must, f"shapes {_shapes(tensors)}", advice)
     return sizes.pop()[0]
+
+
+def _tensors_in(inputs: object) -> Iterator[Tensor]:
+    """Yield the tensors in nested tuples, lists and dicts."""
+    if isinstance(inputs, Tensor):
+        yield inputs
+    elif isinstance(inputs, (tuple, list, dict)):
+        for item in inputs.values() if isinstance(inputs, dict) else inputs:
+            yield from _tensors_in(item)
+
+
+def _shapes(tensors: Iterator[Tensor] | list[Tensor]) -> str:
+    return ", ".join(str(tuple(t.shape)) for t in tensors)
+
+
+@contextlib.contextmanager
+def _copied(model: nn.Module, inputs: tuple) -> Iterator[tuple[nn.Module, tuple]]:
+    """Provide a copy of model and inputs, to be run without any traces."""
+    held = [inputs, *(vars(module) for module in model.modules())]
+    advice = "Set the attribute that holds it to None or a stand-in while you count."
+    with _explained(TypeError, f"cannot copy {type(model).__name__}", advice):
+        # Tensors computed from others, which deepcopy refuses: old weight_norm has some.
+        computed = (tensor for tensor in _tensors_in(held) if not tensor.is_leaf)
+        memo = {id(tensor): tensor.detach().clone() for tensor in computed}
+        memo |= {id(parameter): parameter for parameter in model.parameters()}
+        model, inputs = copy.deepcopy((model, inputs), memo)
+    cuda = {t.device for t in [*model.parameters(), *_tensors_in(inputs)] if t.is_cuda}
+    with torch.random.fork_rng(devices=list(cuda)), torch.no_grad():
+        model.eval()
+        yield model, inputs
+
+
+@contextlib.contextmanager
+def _explained(kind: type[Exception], what: str, advice: str) -> Iterator[None]:
+    """Turn any error into one that says what failed and what to do."""
+    try:
+        yield
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise kind(f"count_macs: {what}: {cause}. {advice}") from error
 
 
 # --- the two tools -----------------------------------------------------------------------
@@ -227,22 +265,19 @@ def _by_flop_counter(model: nn.Module, inputs: tuple):
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
-    macs, calls = _watch(model, counter.get_total_flops)
-    try:
-        with _countable_kernels(model), counter:
-            model(*_copies(inputs))
-    except Exception as error:
-        shapes = ", ".join(str(tuple(t.shape)) for t in _tensors_in(inputs))
-        raise ValueError(
-            f"count_macs: {type(model).__name__} failed on inputs of shape {shapes}: "
-            f"{type(error).__name__}: {error}. Pass what its forward takes."
-        ) from error
+    macs, calls = _hook_every_module(model, counter.get_total_flops)
+    shapes = _shapes(_tensors_in(inputs))
+    failed = f"{type(model).__name__} failed on inputs of shape {shapes}"
+    explained = _explained(ValueError, failed, "Pass what its forward takes.")
+    with explained, _countable_kernels(model), counter:
+        model(*inputs)
     return macs, calls
 
 
-def _watch(model: nn.Module, total_flops: Callable[[], int]):
-    """Hook every module; return the counters of own MACs and calls that they fill."""
+def _hook_every_module(model: nn.Module, total_flops: Callable[[], int]):
+    """Return counters, by module name, of own MACs and calls that a forward fills."""
     macs, calls, running = Counter(), Counter(), []
+    names = {module: name for name, module in model.named_modules()}
 
     def enter(module, _):
         running.append([module, total_flops(), 0])
@@ -253,12 +288,12 @@ def _watch(model: nn.Module, total_flops: Callable[[], int]):
             if ended is module:
                 break
         flops = total_flops() - before
-        macs[module] += _share(flops - inside, 2)
-        calls[module] += 1
+        macs[names[module]] += _divided(flops - inside, 2)
+        calls[names[module]] += 1
         if running:
             running[-1][2] += flops
 
-    for module in model.modules():
+    for module in names:
         module.register_forward_pre_hook(enter, prepend=True)
         module.register_forward_hook(leave)
     return macs, calls
@@ -285,81 +320,66 @@ def _countable_kernels(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _by_thop(model: nn.Module, inputs: tuple) -> dict:
-    """Return each module's own [operations, parameters] by thop."""
-    try:
-        with warnings.catch_warnings():
-            # thop warns about its own functions.
-            warnings.filterwarnings("ignore", message="This API is being deprecated")
-            *total, tree = _thop().profile(
-                model, inputs=_copies(inputs), verbose=False, ret_layer_info=True
-            )
-    except Exception as error:
-        raise RuntimeError(
-            f"count_macs: thop cannot count {type(model).__name__}: "
-            f"{type(error).__name__}: {error}. Use FlopCounterMode alone for it."
-        ) from error
-    at = dict(model.named_modules(remove_duplicate=False))
-    own = {module: [0, 0] for module in at.values()}
+def _by_thop(model: nn.Module, inputs: tuple) -> dict[str, list[int]]:
+    """Return each module's own [operations, parameters] by thop, by module name."""
+    failed = f"thop cannot count {type(model).__name__}"
+    explained = _explained(RuntimeError, failed, "Use FlopCounterMode alone for it.")
+    with explained, warnings.catch_warnings():
+        # thop warns about its own functions.
+        warnings.filterwarnings("ignore", message="This API is being deprecated")
+        *total, tree = _thop_profile().profile(
+            model, inputs=inputs, verbose=False, ret_layer_info=True
+        )
+    names = {module: name for name, module in model.named_modules()}
+    modules = dict(model.named_modules(remove_duplicate=False))
+    own = {name: [0, 0] for name in names.values()}
 
-    def walk(path: str, ops: float, params: float, children: dict) -> None:
-        for name, (child_ops, child_params, below) in children.items():
+    def subtract_children(path: str, ops: float, params: float, children: dict) -> None:
+        for child, (child_ops, child_params, below) in children.items():
             ops, params = ops - child_ops, params - child_params
-            walk(f"{path}.{name}".lstrip("."), child_ops, child_params, below)
-        own[at[path]][0] += round(ops)
-        own[at[path]][1] += round(params)
+            inner = f"{path}.{child}".lstrip(".")
+            subtract_children(inner, child_ops, child_params, below)
+        numbers = own[names[modules[path]]]  # of one module at all its paths
+        numbers[0] += round(ops)
+        numbers[1] += round(params)
 
-    walk("", *total, tree)
+    subtract_children("", *total, tree)
     return own
 
 
-def _thop():
-    """Import the module thop.profile, whose name its function hides, without a warning."""
+def _thop_profile():
+    """Import the module thop.profile, whose name its function hides, without a warning.
+
+    It is internal, and so are its register_hooks and the layout of ret_layer_info.
+    Checked against thop 0.1.1 and PyTorch 2.6.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it uses distutils
         return importlib.import_module("thop.profile")
 
 
-def _why(module, numbers, calls: int, shared: bool, lone: bool) -> str:
+def _reason_to_disagree(
+    layer: Layer, module: nn.Module, calls: int, shared: bool
+) -> str:
     """Say in a few words why the tools disagree about a module, or return ''."""
-    thop_ops, macs, thop_params, params = numbers
-    if (thop_ops, thop_params) == (macs, params):
+    if (layer.thop_ops, layer.thop_params) == (layer.macs, layer.params):
         return ""
-    if type(module) not in _thop().register_hooks:
+    if type(module) not in _thop_profile().register_hooks:
         return "thop has no rule for it"
     if not calls:
         return "never called in eval(), and thop counts only what is"
     if shared:
         return "shared: thop counts it again for each owner"
-    if isinstance(module, nn.modules.conv._ConvTransposeNd) and thop_ops != macs:
+    transposed = nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
+    if isinstance(module, transposed) and layer.thop_ops != layer.macs:
         return "thop takes a transposed convolution for a plain one"
-    if macs == 0 or isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+    if layer.macs == 0 or isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
         return "element-wise work, which only thop counts"
-    if lone and thop_params == 0:
+    if layer.name == "" and layer.thop_params == 0:
         return "thop drops the parameters of a lone layer"
     return "thop's rule for it gives another number"
 
 
-def _tensors_in(inputs: object) -> Iterator[Tensor]:
-    """Yield the tensors in nested tuples, lists and dicts."""
-    if isinstance(inputs, Tensor):
-        yield inputs
-    elif isinstance(inputs, (tuple, list, dict)):
-        for item in inputs.values() if isinstance(inputs, dict) else inputs:
-            yield from _tensors_in(item)
-
-
-def _copies(inputs: object) -> object:
-    """Copy tensors in nested tuples, lists and dicts: a forward may change its input."""
-    if isinstance(inputs, Tensor):
-        return inputs.detach().clone()
-    if type(inputs) in (tuple, list):
-        return type(inputs)(_copies(item) for item in inputs)
-    if type(inputs) is dict:
-        return {key: _copies(item) for key, item in inputs.items()}
-    return inputs
-
-
-def _share(total: float, parts: int) -> float:
+def _divided(total: float, parts: int) -> float:
     """Divide, and stay with a whole number where there is one."""
     return total // parts if total % parts == 0 else total / parts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +11,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
-from helpers._all_or_nothing import all_or_nothing
+from helpers._arguments import require, require_number
 
 PREFIXES = ("module.", "_orig_mod.")  # of (Distributed)DataParallel and torch.compile
 EXTRA_STATE = "_extra_state"  # the last part of the key under which PyTorch keeps it
@@ -35,7 +36,8 @@ def load_report(
 
     Raises:
         TypeError: if an argument is of the wrong kind, or a key is not a string.
-        ValueError: if a prefix is not one name and a dot.
+        ValueError: if a prefix is not one name and a dot, or the model has lazy layers
+            without a size.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -51,7 +53,7 @@ def load_report(
     Source: `torch.nn.Module.load_state_dict
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html>`_.
     """
-    given = _require_arguments("load_report", model, state_dict, prefixes)
+    given = _checked_arguments("load_report", model, state_dict, prefixes)
     return _make_report(model, given, prefixes)
 
 
@@ -64,10 +66,12 @@ def load_matching(
     """Load what fits, whatever wrapper's prefix it carries; or nothing, and say why.
 
     Either every number that the report calls loaded holds the state dict's value
-    afterwards, up to rounding if dtypes differ, or the model is as it was, also after
-    an interrupt. Values are copied in place, so that an optimizer goes on with the same
-    parameters. See :func:`helpers._all_or_nothing.all_or_nothing` for what can be undone.
-    Costs memory for three more copies of the model while it runs.
+    afterwards, up to rounding if dtypes differ; or loading fails, and every parameter and
+    buffer is the same tensor with the same values as before, also after an interrupt.
+    What the model's own loading code did to other things, such as an extra state, then
+    stays done. Values are copied in place, so that an optimizer goes on with the same
+    parameters. While it runs, this costs memory for two more copies of the model, and
+    for a third of what the state dict shares with the model.
 
     Args:
         model: any ``nn.Module``.
@@ -81,7 +85,8 @@ def load_matching(
 
     Raises:
         TypeError: if an argument is of the wrong kind, or a key is not a string.
-        ValueError: if less than ``min_share`` fits, or an argument is out of range.
+        ValueError: if less than ``min_share`` fits, an argument is out of range, or the
+            model has lazy layers without a size.
         RuntimeError: if the model's own loading code fails or changes what is loaded,
             or if two entries share memory and are given different values.
 
@@ -92,19 +97,23 @@ def load_matching(
         >>> load_matching(model, wrapped).share, torch.equal(model.bias, trained.bias)
         (1.0, True)
     """
-    _require_min_share(min_share)
-    given = _require_arguments("load_matching", model, state_dict, prefixes)
+    caller = "load_matching"
+    in_range, advice = (lambda share: 0 <= share <= 1), "Write 0.5 for one half."
+    require_number(caller, "min_share", min_share, in_range, "from 0 to 1", advice)
+    given = _checked_arguments(caller, model, state_dict, prefixes)
     metadata = getattr(state_dict, "_metadata", None)
-    with all_or_nothing(model):  # the report, too, since state_dict() may have hooks
+    # What lies in the memory that is written to must still be known afterwards.
+    own = {_memory(t) for t in [*model.parameters(), *model.buffers()]}
+    given = {k: _copied(v) if _memory(v) in own else v for k, v in given.items()}
+    with _undone_after_a_failure(model):  # the report, too: state_dict() may have hooks
         report = _make_report(model, given, prefixes)
         if report.share < min_share:
-            advice = _advice(model, given, prefixes, report)
-            raise ValueError(_refusal(report, min_share, advice))
+            hint = _hint_at_inner_state_dict(model, given, prefixes, report)
+            raise ValueError(_refusal(report, min_share, hint))
         fitting = [row for row in report.rows if row.status == "loaded"]
-        # Copies, since given values may lie in the memory that is written to; and
-        # copies of these, since custom code may write to what it is handed.
-        chosen = {row.name: _copied(given[row.source]) for row in fitting}
-        handed = OrderedDict((k, _copied(v)) for k, v in chosen.items())
+        chosen = {row.name: given[row.source] for row in fitting}
+        # Copies, since custom code may write to what it is handed.
+        handed = OrderedDict((name, _copied(value)) for name, value in chosen.items())
         if isinstance(metadata, Mapping):  # versions, by which layers know old files
             handed._metadata = _renamed(metadata, fitting)
         model.load_state_dict(handed, strict=False)
@@ -112,7 +121,68 @@ def load_matching(
     return report
 
 
-def _advice(model: nn.Module, given: Mapping, prefixes, report: LoadReport) -> str:
+def _checked_arguments(
+    caller: str, model: object, state_dict: object, prefixes: object
+) -> dict[str, object]:
+    """Return a copy of the state dict, or raise an error that names the caller."""
+    fine, got = isinstance(model, nn.Module), type(model).__name__
+    advice = "The model comes first, then the state dict."
+    require(fine, TypeError, caller, "model must be an nn.Module", got, advice)
+    sized = not any(map(is_lazy, [*model.parameters(), *model.buffers()]))
+    must, got = "model must have its sizes", "a lazy layer without them"
+    require(sized, ValueError, caller, must, got, "Run it once on a batch first.")
+
+    fine, got = isinstance(state_dict, Mapping), type(state_dict).__name__
+    advice = "Read a file with torch.load(path); of a module take module.state_dict()."
+    require(
+        fine, TypeError, caller, "state_dict must be a dict of tensors", got, advice
+    )
+    other = [key for key in state_dict if not isinstance(key, str)]
+    must, got = "state_dict must have strings as keys", repr(other[:1])[1:-1]
+    advice = "Is it the state dict itself, or something that holds one?"
+    require(not other, TypeError, caller, must, got, advice)
+
+    fine = isinstance(prefixes, Sequence) and not isinstance(prefixes, str)
+    must, advice = "prefixes must be a list of strings", "Try ['module.']."
+    require(fine, TypeError, caller, must, repr(prefixes), advice)
+    other = [p for p in prefixes if not _is_prefix(p)]
+    must, got = "prefixes must each be a name and a dot", repr(other[:1])[1:-1]
+    require(not other, ValueError, caller, must, got, advice)
+    return dict(state_dict)
+
+
+def _is_prefix(prefix: object) -> bool:
+    return isinstance(prefix, str) and bool(re.fullmatch(r"[^.]+\.", prefix))
+
+
+@contextlib.contextmanager
+def _undone_after_a_failure(model: nn.Module) -> Iterator[None]:
+    """Give a model its tensors with their values back if the block does not end well."""
+    kinds = (nn.Module.named_parameters, nn.Module.named_buffers)
+    places = [
+        (module, *named)
+        for module in model.modules()
+        for kind in kinds
+        for named in kind(module, recurse=False, remove_duplicate=False)
+    ]
+    tensors = {id(tensor): tensor for *_, tensor in places}.values()
+    saved = [(t, t.data, None if _is_expanded(t) else _copied(t)) for t in tensors]
+    try:
+        yield
+    except BaseException:  # an interrupt must not leave a half, either
+        for module, name, tensor in places:
+            setattr(module, name, tensor)
+        for tensor, memory, values in saved:
+            tensor.data = memory
+            if values is not None:  # PyTorch does not write to expanded ones
+                with torch.inference_mode():  # as tensors made in that mode demand
+                    memory.copy_(values)
+        raise
+
+
+def _hint_at_inner_state_dict(
+    model: nn.Module, given: Mapping, prefixes: Sequence[str], report: LoadReport
+) -> str:
     """Say where inside a checkpoint a state dict lies that fits better, if one does."""
     loaded = {
         key: _make_report(model, value, prefixes).loaded
@@ -126,19 +196,19 @@ def _advice(model: nn.Module, given: Mapping, prefixes, report: LoadReport) -> s
     return f"Is it {' or '.join(keys[:3])} that you mean? "
 
 
-def _refusal(report: LoadReport, min_share: float, advice: str) -> str:
+def _refusal(report: LoadReport, min_share: float, hint: str) -> str:
     """Say what does not fit, three names of a kind at most, and what to do."""
-    parts = []
+    reasons = []
     for status in ("missing", "shape", "unusable", "conflict", "unexpected"):
         rows = [row for row in report.rows if row.status == status]
         why = " ({})" if status == "unusable" else ""
         names = [row.name + why.format(row.note) for row in rows]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            parts.append(f"{status}: {', '.join(names[:3])}{more}")
+            reasons.append(f"{status}: {', '.join(names[:3])}{more}")
     return (
         f"load_matching: state_dict fits {report.percent()} of the model, less than "
-        f"min_share={min_share} ({'; '.join(parts)}). Nothing was loaded. {advice}"
+        f"min_share={min_share} ({'; '.join(reasons)}). Nothing was loaded. {hint}"
         "Rename its keys, or pass a smaller min_share if that is what you want."
     )
 
@@ -167,8 +237,10 @@ class Row(NamedTuple):
     note: str = ""
 
 
-def _before(row: Row) -> str:
-    """Return where a row comes from, short if it is its own name after a prefix."""
+def _origin(row: Row) -> str:
+    """Say which key a row is loaded from: only the prefix if the rest is its own name."""
+    if row.source in ("", row.name):
+        return ""
     prefix = row.source.removesuffix(row.name)
     return f"{prefix}*" if prefix != row.source else f"from {row.source}"
 
@@ -180,7 +252,7 @@ class LoadReport:
     Attributes:
         rows: a :class:`Row` for each entry of the model, then the unexpected ones.
         loaded: numbers of the model (parameters and buffers) that the state dict sets.
-        total: all of them; tied ones once, an extra state or unknown shape as one.
+        total: all of them; tied ones once, an extra state as one.
     """
 
     rows: tuple[Row, ...]
@@ -199,10 +271,9 @@ class LoadReport:
     def __str__(self) -> str:
         lines = [f"{'status':10} {'numbers':>9}  name"]
         for row in self.rows:
-            origin = _before(row) if row.source not in ("", row.name) else ""
-            told = "; ".join(part for part in (origin, row.note) if part)
-            told = f" ({told})" if told else ""
-            lines.append(f"{row.status:10} {row.numbers:9,}  {row.name}{told}")
+            remarks = "; ".join(filter(None, (_origin(row), row.note)))
+            remarks = f" ({remarks})" if remarks else ""
+            lines.append(f"{row.status:10} {row.numbers:9,}  {row.name}{remarks}")
         lines.append(f"loaded {self.loaded:,} of {self.total:,} = {self.percent()}")
         return "\n".join(lines)
 
@@ -214,52 +285,52 @@ class LoadReport:
 def _make_report(
     model: nn.Module, given: Mapping[str, object], prefixes: Sequence[str]
 ) -> LoadReport:
-    """Judge every entry, under the pairing of names that loads most."""
+    """Report on every entry, under the pairing of names that loads most."""
     expected = model.state_dict(keep_vars=True)
-    proposed = _pairings(list(expected), list(given), prefixes)
-    candidates = [_rows(model, expected, given, pairs) for pairs in proposed]
+    pairings = _pairings(list(expected), list(given), prefixes)
+    candidates = [
+        _entries_of_model(model, expected, given, pairs) for pairs in pairings
+    ]
     # max() keeps the first of equals: names as they stand, if they serve.
-    rows = max(candidates, key=lambda rows: _counts(rows, expected)[0])
+    rows = max(candidates, key=lambda rows: _loaded_and_total(rows, expected)[0])
     used = {row.source for row in rows}
     rest = [key for key in given if key not in used]
-    rows += [Row(key, key, _count(given[key]), "unexpected") for key in rest]
-    return LoadReport(tuple(rows), *_counts(rows, expected))
+    rows += [Row(key, key, _size(given[key]), "unexpected") for key in rest]
+    return LoadReport(tuple(rows), *_loaded_and_total(rows, expected))
 
 
-def _rows(model, expected, given, pairs: dict[str, str]) -> list[Row]:
-    """Return a row for each entry of the model, tied ones settled."""
+def _entries_of_model(model, expected, given, pairs: dict[str, str]) -> list[Row]:
+    """Return a row for each entry of the model, given which key belongs to which."""
     rows = []
     for name, target in expected.items():
+        source, status, note = pairs.get(name, ""), "missing", ""
         if name in pairs:
-            source = pairs[name]
-            status, note = _judge(name, target, given[source])
-        else:
-            kept = _may_be_kept(model, name)
-            source, status, note = "", "kept" if kept else "missing", ""
-        numbers = _count(given[source] if source and is_lazy(target) else target)
-        rows.append(Row(name, source, numbers, status, note))
+            status, note = _status_and_note(name, target, given[source])
+        elif _is_unread_counter(model, name):
+            status = "kept"
+        rows.append(Row(name, source, _size(target), status, note))
     loaded = defaultdict(list)
     for row in rows:
         if row.status == "loaded":
             loaded[id(expected[row.name])].append(row)
-    return [_settled(r, loaded[id(expected[r.name])], expected, given) for r in rows]
+    return [_with_ties(r, loaded[id(expected[r.name])], expected, given) for r in rows]
 
 
-def _settled(row: Row, loaded: list[Row], expected, given) -> Row:
-    """Return the row of a tensor with several names as the loaded ones decide."""
+def _with_ties(row: Row, loaded: list[Row], expected, given) -> Row:
+    """Return a row as the loaded rows of the same tensor, under any name, decide."""
     target = expected[row.name]
     if not isinstance(target, Tensor) or not loaded:
         return row
     if row.status == "missing":
         return row._replace(status="tied", note=f"is {loaded[0].name}")
     first, *others = (given[r.source] for r in loaded)
-    if all(_alike(target, first, other) for other in others):
+    if all(_same_once_loaded(target, first, other) for other in others):
         return row
     names = ", ".join(r.name for r in loaded)
     return row._replace(status="conflict", note=f"one tensor, two values: {names}")
 
 
-def _counts(rows: Sequence[Row], expected) -> tuple[int, int]:
+def _loaded_and_total(rows: Sequence[Row], expected) -> tuple[int, int]:
     """Return how many numbers of the model are loaded, and how many there are."""
     loaded, total = {}, {}  # by tensor: one that has two names is counted once
     for row in rows:
@@ -276,64 +347,6 @@ def _counts(rows: Sequence[Row], expected) -> tuple[int, int]:
 # --- names and single entries ------------------------------------------------------------
 
 
-def _require_arguments(
-    caller: str, model: object, state_dict: object, prefixes: object
-) -> dict[str, object]:
-    """Return a copy of the state dict, or raise an error that names the caller."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"{caller}: model must be an nn.Module, got {type(model).__name__}. "
-            "The model comes first, then the state dict."
-        )
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(
-            f"{caller}: state_dict must be a dict of tensors, got "
-            f"{type(state_dict).__name__}. Read a file with torch.load(path) first; "
-            "of a module take module.state_dict()."
-        )
-    given = dict(state_dict)
-    for key in given:
-        if not isinstance(key, str):
-            raise TypeError(
-                f"{caller}: state_dict must have strings as keys, got {key!r}. "
-                "Is it the state dict itself, or something that holds one?"
-            )
-    _require_prefixes(caller, prefixes)
-    return given
-
-
-def _require_prefixes(caller: str, prefixes: object) -> None:
-    """Raise an error unless they are a list of names that each end in a dot."""
-    if isinstance(prefixes, str) or not isinstance(prefixes, Sequence):
-        raise TypeError(
-            f"{caller}: prefixes must be a list of strings, got {prefixes!r}. "
-            "Try ['module.']."
-        )
-    for prefix in prefixes:
-        if (
-            not isinstance(prefix, str)
-            or not prefix[:-1]
-            or prefix.find(".") != len(prefix) - 1
-        ):
-            raise ValueError(
-                f"{caller}: prefixes must each be a name and a dot, got {prefix!r}. "
-                "Try 'module.'; nested ones are found from their parts."
-            )
-
-
-def _require_min_share(min_share: object) -> None:
-    """Raise an error unless it is a number from 0 to 1."""
-    if isinstance(min_share, bool) or not isinstance(min_share, (int, float)):
-        raise TypeError(
-            f"load_matching: min_share must be a number, got {min_share!r}. Try 1.0."
-        )
-    if not 0 <= min_share <= 1:
-        raise ValueError(
-            f"load_matching: min_share must be from 0 to 1, got {min_share}. "
-            "Write 0.5 for one half."
-        )
-
-
 def _pairings(
     expected: Sequence[str], given: Sequence[str], prefixes: Sequence[str]
 ) -> Iterator[dict[str, str]]:
@@ -343,31 +356,31 @@ def _pairings(
     twice, ...; last, without any of the prefixes anywhere in either key. Parts between
     dots are compared as a whole, so that ``submodule.`` is never taken for ``module.``.
     """
-    parts = {prefix[:-1] for prefix in prefixes}
+    wrappers = {prefix[:-1] for prefix in prefixes}
     yield {key: key for key in expected if key in set(given)}
     short = {key: key for key in given}  # shortened: as given
-    while short and all("." in k and k.partition(".")[0] in parts for k in short):
+    while short and all("." in k and k.partition(".")[0] in wrappers for k in short):
         heads = {key.partition(".")[0] for key in short}
         if len(heads) > 1:
             break
         short = {key.partition(".")[2]: whole for key, whole in short.items()}
         yield {key: short[key] for key in expected if key in short}
-    if parts:
-        ours, theirs = (_by_core(keys, parts) for keys in (expected, given))
+    if wrappers:
+        ours, theirs = (_without(wrappers, keys) for keys in (expected, given))
         yield {
-            names[0]: theirs[core][0]
-            for core, names in ours.items()
-            if len(names) == len(theirs.get(core, ())) == 1
+            names[0]: theirs[short][0]
+            for short, names in ours.items()
+            if len(names) == len(theirs.get(short, ())) == 1
         }
 
 
-def _by_core(keys: Sequence[str], parts: set[str]) -> dict[str, list[str]]:
-    """Group keys that differ in prefixes only: any two of a group are ambiguous."""
+def _without(wrappers: set[str], keys: Sequence[str]) -> dict[str, list[str]]:
+    """Return keys by what is left of them: those that share it are ambiguous."""
     groups = defaultdict(list)
     for key in keys:
         path, _, last = key.rpartition(".")
-        core = [part for part in path.split(".") if part not in parts]
-        groups[".".join([*core, last])].append(key)
+        kept = [part for part in path.split(".") if part not in wrappers]
+        groups[".".join([*kept, last])].append(key)
     return groups
 
 
@@ -376,12 +389,12 @@ def _is_extra_state(key: str) -> bool:
     return key.rpartition(".")[2] == EXTRA_STATE
 
 
-def _count(value: object) -> int:
+def _size(value: object) -> int:
     """Return how many numbers an entry holds; 1 if it is no tensor or has no shape."""
     return value.numel() if isinstance(value, Tensor) and not is_lazy(value) else 1
 
 
-def _may_be_kept(model: nn.Module, key: str) -> bool:
+def _is_unread_counter(model: nn.Module, key: str) -> bool:
     """Whether a key is a counter of batches that its layer never reads."""
     path, _, last = key.rpartition(".")
     if last != "num_batches_tracked":
@@ -390,10 +403,12 @@ def _may_be_kept(model: nn.Module, key: str) -> bool:
         owner = model.get_submodule(path)
     except AttributeError:  # a hook of the model has made up the name
         return False
-    return isinstance(owner, _NormBase) and owner.momentum is not None
+    # The base of all batch norms is internal. Checked against PyTorch 2.6.
+    norm = nn.modules.batchnorm._NormBase
+    return isinstance(owner, norm) and owner.momentum is not None
 
 
-def _judge(key: str, target: object, value: object) -> tuple[str, str]:
+def _status_and_note(key: str, target: object, value: object) -> tuple[str, str]:
     """Return the status of one entry, were it loaded, and a note on it.
 
     Args:
@@ -411,32 +426,32 @@ def _judge(key: str, target: object, value: object) -> tuple[str, str]:
         return "unusable", "the state dict's tensor has no numbers in it"
     if target.is_meta:
         return "unusable", "the model is on the meta device; see nn.Module.to_empty"
-    if not is_lazy(target) and _as_loaded(target, value).shape != target.shape:
+    if _in_shape_of(target, value).shape != target.shape:
         return "shape", f"{tuple(value.shape)} given, not {tuple(target.shape)}"
-    if not is_lazy(target) and _overlaps(target):
+    if _is_expanded(target):
         return "unusable", "expanded in the model: its numbers share one place"
     if (value.dtype, value.layout) == (target.dtype, target.layout):
         return "loaded", ""
-    return _judge_cast(value, target)
+    return _status_of_cast(value, target)
 
 
-def _judge_cast(value: Tensor, target: Tensor) -> tuple[str, str]:
+def _status_of_cast(value: Tensor, target: Tensor) -> tuple[str, str]:
     """Return the status and a note for a tensor of another dtype or layout."""
-    given, wanted = _kind(value), _kind(target)
+    given, wanted = _dtype_and_layout(value), _dtype_and_layout(target)
     quantized = value.is_quantized or target.is_quantized
     known = value.layout == target.layout and not quantized
     if not known or not torch.can_cast(value.dtype, target.dtype):
         return "unusable", f"{given} does not become {wanted}"
-    lost = _lost(value, target.dtype)
+    lost = _destroyed_by_cast(value, target.dtype)
     return ("unusable", lost) if lost else ("loaded", f"{given} to {wanted}")
 
 
-def _kind(tensor: Tensor) -> str:
+def _dtype_and_layout(tensor: Tensor) -> str:
     layout = "" if tensor.layout == torch.strided else f" {tensor.layout}"
     return f"{tensor.dtype}{layout}".replace("torch.", "")
 
 
-def _overlaps(target: Tensor) -> bool:
+def _is_expanded(target: Tensor) -> bool:
     """Whether a tensor is expanded, so that PyTorch refuses to write into it."""
     if target.layout != torch.strided:
         return False
@@ -444,7 +459,7 @@ def _overlaps(target: Tensor) -> bool:
     return any(size > 1 and stride == 0 for size, stride in steps)
 
 
-def _lost(value: Tensor, dtype: torch.dtype) -> str:
+def _destroyed_by_cast(value: Tensor, dtype: torch.dtype) -> str:
     """Say which number a cast does more to than to round it; "" if there is none."""
     wide = torch.complex128 if dtype.is_complex else torch.float64
     floating = dtype.is_floating_point or dtype.is_complex
@@ -464,19 +479,29 @@ def _lost(value: Tensor, dtype: torch.dtype) -> str:
 
 def _copied(value: object) -> object:
     """Return a copy of a tensor, in memory of its own; anything else as it is."""
-    return value.detach().clone() if isinstance(value, Tensor) else value
+    has_numbers = isinstance(value, Tensor) and not is_lazy(value)
+    return value.detach().clone() if has_numbers else value
 
 
-def _as_loaded(target: Tensor, value: Tensor) -> Tensor:
+def _memory(value: object) -> int | None:
+    """Return where a tensor's memory begins; None if it has none of its own."""
+    if not isinstance(value, Tensor) or is_lazy(value):
+        return None
+    try:
+        return value.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # sparse, or made of other tensors
+        return None
+
+
+def _in_shape_of(target: Tensor, value: Tensor) -> Tensor:
     """Return a scalar for one number in a list, as PyTorch does for old files."""
-    scalar = not is_lazy(target) and target.ndim == 0 and value.shape == (1,)
-    return value[0] if scalar else value
+    return value[0] if target.ndim == 0 and value.shape == (1,) else value
 
 
-def _alike(target: Tensor, *values: Tensor) -> bool:
+def _same_once_loaded(target: Tensor, *values: Tensor) -> bool:
     """Whether values become the same numbers in a tensor of the model, nan included."""
     first, second = (
-        _as_loaded(target, v).detach().to(target.device, target.dtype) for v in values
+        _in_shape_of(target, v).detach().to(target.device, target.dtype) for v in values
     )
     if first.layout != torch.strided:
         first, second = first.to_dense(), second.to_dense()
@@ -498,14 +523,14 @@ def _renamed(metadata: Mapping, rows: Sequence) -> OrderedDict:
 def _require_loaded(model: nn.Module, chosen: Mapping[str, object]) -> None:
     """Raise an error unless the model holds what was to be loaded."""
     now = model.state_dict(keep_vars=True)
+    advice = (
+        "Code of the model's own has changed it, or another entry lies in the same "
+        "memory. Nothing was loaded. Use model.load_state_dict, which does not check."
+    )
     for name, value in chosen.items():
         if _is_extra_state(name):
             continue  # only the module knows what it has made of it
-        if not isinstance(now.get(name), Tensor) or not _alike(
-            now[name], now[name], value
-        ):
-            raise RuntimeError(
-                f"load_matching: {name} does not hold what state_dict holds: code of the "
-                "model's own has changed it, or another entry lies in the same memory. "
-                "The model is as it was. Use model.load_state_dict, which does not check."
-            )
+        held = now.get(name)
+        fine = isinstance(held, Tensor) and _same_once_loaded(held, held, value)
+        must, got = f"{name} must hold what state_dict holds", "something else"
+        require(fine, RuntimeError, "load_matching", must, got, advice)
