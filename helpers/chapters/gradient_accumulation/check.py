@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    Hint,
-    NumberCheck,
     Verdict,
     checks_function,
     correct,
