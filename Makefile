@@ -34,7 +34,7 @@ lint: .venv/ready ## format and check the code, notebooks included
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page load here
-	@$(BIN)/python tools/bench.py
+	@$(BIN)/python benchmarks/book.py
 
 bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, into book/data/gpu.json
 	@$(BIN)/python tools/bench_gpu.py
