@@ -37,7 +37,7 @@ bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page
 	@$(BIN)/python benchmarks/book.py
 
 bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, into book/data/gpu.json
-	@$(BIN)/python tools/bench_gpu.py
+	@$(BIN)/python benchmarks/gpu.py
 
 address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"
