@@ -34,10 +34,10 @@ lint: .venv/ready ## format and check the code, notebooks, scripts and style she
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/oxfmt
 
 bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page load here
-	@$(BIN)/python tools/bench.py
+	@$(BIN)/python benchmarks/book.py
 
 bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, into book/data/gpu.json
-	@$(BIN)/python tools/bench_gpu.py
+	@$(BIN)/python benchmarks/gpu.py
 
 address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"

@@ -14,7 +14,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 # Stored outputs are the CPU's, and come from this environment's kernel.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -1,24 +1,19 @@
 """The chapter on mixed precision: bands, dry autocast, checks, widget."""
 
-import json
 import math
 import re
 
-import nbformat
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from test_recorded import record, record_of_an_old_card
 from torch import nn
 from torch.nn import functional as F
 from traitlets import TraitError
 
 from helpers.chapters.mixed_precision import LossScale, check
 from helpers.mixed_precision import AUTOCAST, Bands, bands, dry_autocast
-from helpers.notebook import gpu_record as recorded
 from helpers.widgets.base import STATE_MIME
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -221,37 +216,6 @@ def test_bad_input_of_dry_autocast_is_named(arguments, message):
 # --- what the chapter relies on ------------------------------------------------------
 
 
-def cell_with(text: str) -> str:
-    path = ROOT / "notebooks/mixed_precision.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    (source,) = [c.source for c in cells if c.cell_type == "code" and text in c.source]
-    return source
-
-
-@pytest.mark.parametrize("made_up", [record(), record_of_an_old_card()])
-def test_chapter_shows_a_record_once_there_is_one(
-    monkeypatch, tmp_path, capsys, made_up
-):
-    (tmp_path / "gpu.json").write_text(json.dumps(made_up))
-    monkeypatch.setattr(recorded, "FOLDERS", (tmp_path,))
-    shown = []
-    monkeypatch.setattr(
-        "IPython.display.display",
-        lambda data, metadata, raw: shown.append((data, metadata)),
-    )
-    exec(cell_with("describe_mixed_precision"), {})
-    told = capsys.readouterr().out
-    ((data, metadata),) = shown
-    alt = metadata["image/png"]["alt"]
-    assert alt == data["text/plain"].splitlines()[0]
-    assert alt == recorded.describe_mixed_precision(made_up)
-    assert " ".join(told.split()) == alt
-    assert "Measured on Imaginary GPU" in alt
-    assert "RuntimeError" in alt  # of BCELoss, as in the dry run
-    assert "claims no speed-up" not in alt
-    assert max(map(len, told.splitlines())) <= 72
-
-
 def test_scaler_scales_on_the_cpu():
     scaler = torch.amp.GradScaler("cpu")
     assert scaler.is_enabled()
@@ -443,7 +407,3 @@ def test_readers_see_what_the_scale_does(chromium, address):
     widget.get_by_role("button", name="no scaler").click()
     assert "✓ None becomes 0 or inf in float16." in news.inner_text()
     page.close()
-
-
-def test_chapter_is_about_this_repository_s_benchmark():
-    assert "bench-gpu:" in (ROOT / "Makefile").read_text()

@@ -1,6 +1,5 @@
 """The chapter on progress bars: running mean, clock and screen, checks, widget."""
 
-import json
 import math
 import re
 import weakref
@@ -8,7 +7,6 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
@@ -19,7 +17,6 @@ from traitlets import TraitError
 from helpers.chapters.progress_bars import EtaSmoothing, check
 from helpers.chapters.progress_bars.stage import Clock, Terminal, fake_clock
 from helpers.chapters.progress_bars.widget import RUNS
-from helpers.notebook import gpu_record as recorded
 from helpers.running_mean import RunningMean
 from helpers.widgets.base import STATE_MIME
 
@@ -366,26 +363,6 @@ def roots(batches):
 )  # fmt: skip
 def test_epoch_rmse_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.epoch_rmse(attempt)))
-
-
-# --- the chapter's cell that waits for a GPU -----------------------------------------
-
-
-def test_recorded_cost_of_item_is_printed_once_there_is_one(monkeypatch, capsys):
-    cells = json.loads((ROOT / "notebooks/progress_bars.ipynb").read_text())["cells"]
-    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-    (source,) = [s for s in sources if "gpu_record" in s]
-    cost = {
-        "item_every_step_ms": {"MLP": 2.0},
-        "item_at_the_end_ms": {"MLP": 1.0},
-    }
-    monkeypatch.setattr(recorded, "gpu_record", lambda: {"item_cost": cost})
-    monkeypatch.setattr(recorded, "describe_gpu_record", lambda: "Made up, for a test.")
-    exec(source, {})
-    told = capsys.readouterr().out
-    assert told.startswith("Made up,\nfor a test.\n")
-    assert "MLP: 2.0 ms" in told
-    assert "MLP: 1.0 ms" in told
 
 
 # --- widget --------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_unknown_role_is_named():
 
 def test_no_colour_stands_elsewhere():
     found = []
-    for folder in ("helpers", "book", "tools"):
+    for folder in ("helpers", "book", "tools", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*")):
             name = path.relative_to(ROOT).as_posix()
             if path.suffix not in {".py", ".js", ".css", ".svg", ".md"}:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
-import bench_statistics
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import browser
+import image_statistics
 import run
 import serve
 
@@ -77,7 +77,7 @@ def main() -> None:
         f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     print(f"import helpers, on top of torch: {import_ms('import helpers'):.1f} ms")
-    bench_statistics.main()
+    image_statistics.main()
     executable = browser.find()
     notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
     for path in notebooks:

@@ -29,7 +29,7 @@ def make(dtype: str):
 
 
 def notes(images) -> None:
-    """The notes' get_mean_std, made to run, over all images in place of 1%."""
+    """The notes' get_mean_std, made to run, over all images instead of 1%."""
     import numpy as np
     from torch.utils.data import DataLoader, TensorDataset
 
