@@ -9,6 +9,7 @@ if anything fails, no file is.
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import os
 import re
@@ -170,6 +171,8 @@ def write_all(texts: dict[str, str]) -> None:
         for path, text in before.items():
             if text is None:
                 path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # not empty: it was there before
+                    path.parent.rmdir()
             else:
                 write_whole(path, text)
         raise
