@@ -12,7 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
-import listings
 
 ROOT = claims.ROOT
 PROVEN = """\
@@ -25,22 +24,28 @@ PROVEN = """\
 The whole proof is `make test`; whether the code is formatted is `make lint`."""
 
 
+def commands(tip: str) -> list[list[str]]:
+    """Return the steps of one tip's proof."""
+    notebook = f"notebooks/{tip}.ipynb"
+    # The rules of the neighbours too: a chapter leads to the next one.
+    wanted = f"{tip} or keeps_the_rules or toc_lists or sorted or made_list"
+    proof = [notebook, f"tests/chapters/test_{tip}.py", "tests/pages"]
+    return [
+        ["tools/run.py", notebook],
+        ["tools/listings.py"],
+        ["-m", "pytest", "-k", wanted, *proof],
+    ]
+
+
 def check(tip: str) -> int:
     """Run one tip's proof, and return the exit status of the step that failed, or 0."""
     started = time.monotonic()
-    notebook = f"notebooks/{tip}.ipynb"
-    run = [sys.executable, "tools/run.py", notebook]
-    status = subprocess.run(run, cwd=ROOT).returncode
-    if status == 0:
-        listings.write()
-        # The rules of the neighbours too: a chapter leads to the next one.
-        wanted = f"{tip} or keeps_the_rules or lists or sorted"
-        proof = [notebook, f"tests/chapters/test_{tip}.py", "tests/pages"]
-        pytest = [sys.executable, "-m", "pytest", "-k", wanted, *proof]
-        status = subprocess.run(pytest, cwd=ROOT).returncode
-    if status == 0:
-        print(PROVEN.format(tip=tip, seconds=time.monotonic() - started))
-    return status
+    for command in commands(tip):
+        status = subprocess.run([sys.executable, *command], cwd=ROOT).returncode
+        if status:
+            return status
+    print(PROVEN.format(tip=tip, seconds=time.monotonic() - started))
+    return 0
 
 
 def main(arguments: list[str]) -> int:

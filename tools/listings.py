@@ -73,4 +73,7 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    write()
+    try:
+        write()
+    except ValueError as error:  # such as a row of a chapter's table of claims
+        sys.exit(str(error))

@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 
+import check_tip
 import new_tip
 import pytest
 from claims import notebooks
-from conftest import copy_product
+from conftest import ROOT, copy_product
 
 
 def command(folder, *arguments):
@@ -115,3 +116,37 @@ def test_previous_chapter_leads_to_the_new_one_and_that_one_onward():
     changed, onward = new_tip.insert_after(first, "**Next.** [New](new.ipynb)")
     assert "**Next.** [New](new.ipynb)" in changed
     assert onward.endswith(f"({second.name})")
+
+
+def test_check_of_an_unknown_tip_names_the_tips(monkeypatch, capsys):
+    monkeypatch.setattr(check_tip, "check", lambda tip: pytest.fail("it ran"))
+    assert check_tip.main(["softmax"]) == 1
+    assert re.search(
+        r"one of .*softmax_dim.*got 'softmax'. Write", capsys.readouterr().err
+    )
+
+
+def test_check_stops_at_the_first_failure(monkeypatch, capsys):
+    commands = [["-c", "raise SystemExit(3)"], ["-c", "raise SystemExit(4)"]]
+    monkeypatch.setattr(check_tip, "commands", lambda tip: commands)
+    assert check_tip.check("softmax_dim") == 3
+    assert capsys.readouterr().out == ""
+
+
+def test_check_reaches_every_test_of_a_page():
+    """What a contributor can break is collected: page, widget, symptoms, lists."""
+    *_, pytest_command = check_tip.commands("softmax_dim")
+    found = command(ROOT, *pytest_command, "--collect-only", "-n", "0").stdout
+    for name in (
+        "test_dark_page_is_sound[notebooks/softmax_dim.html]",
+        "test_page_is_sound[notebooks/softmax_dim.html-narrow]",
+        "test_room_kept_for_a_widget_is_its_height[softmax_dim-wide]",
+        "test_every_chapter_is_in_the_symptom_index[softmax_dim]",
+        "test_symptom_is_shown_where_it_leads[softmax_dim",
+        "test_every_picture_has_the_alt_text_of_its_cell[softmax_dim]",
+        "test_notebook_keeps_the_rules[cross_entropy_and_nll]",
+        "test_toc_lists_every_notebook",
+        "test_symptoms_are_sorted_as_a_person_in_trouble_looks",
+        "test_made_list_is_fresh[README.md]",
+    ):
+        assert name in found, f"{name} is not part of `make check`"
