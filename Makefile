@@ -22,7 +22,7 @@ new: .venv/ready ## write the files of a new tip: make new TIP=argmax_dim
 	@$(BIN)/python tools/new_tip.py "$(TIP)" "$(PART)"
 
 check: .venv/ready browser ## prove one tip in a minute: make check TIP=argmax_dim
-	@$(BIN)/python tools/check_tip.py $(TIP)
+	@$(BIN)/python tools/check_tip.py "$(TIP)"
 
 browser: .venv/ready
 	@$(BIN)/python tools/browser.py --install

@@ -66,11 +66,13 @@ TOO_WIDE = """() => {
   const scrolls = (e) => getComputedStyle(e).overflowX !== "visible";
   const isCutOff = (e) => e && (scrolls(e) || isCutOff(e.parentElement));
   const name = (e) => [e.localName, ...e.classList].join(".");
+  const path = (e, n) =>
+    n && e.parentElement ? `${path(e.parentElement, n - 1)} > ${name(e)}` : name(e);
   const guilty = [...document.querySelectorAll("body *")].filter((e) =>
     end(e) > width && ![...e.children].some((c) => end(c) > width) && !isCutOff(e.parentElement));
   return [`the page is ${scrollWidth} px wide on a screen of ${width} px`,
-    ...guilty.slice(0, 5).map((e) => `${name(e.parentElement)} > ${name(e)} ends at ` +
-      `${end(e)} px: ${e.textContent.trim().slice(0, 40)}`)];
+    ...guilty.sort((a, b) => end(b) - end(a)).slice(0, 3).map((e) =>
+      `${path(e, 4)} ends at ${end(e)} px: ${e.textContent.trim().slice(0, 40)}`)];
 }"""
 
 
