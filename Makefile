@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
-         $(wildcard tools/book_extension.py helpers/notebook/style.py)
+         $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test browser lab run verify lint bench bench-gpu address lock clean
+.PHONY: help book html test new check browser lab run verify lint bench bench-gpu address lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,6 +17,12 @@ html: .venv/ready _build/ready ## build the book from the stored outputs, warnin
 
 test: .venv/ready browser ## run the whole proof
 	@$(BIN)/python -m pytest
+
+new: .venv/ready ## write the files of a new tip: make new TIP=argmax_dim
+	@$(BIN)/python tools/new_tip.py "$(TIP)" "$(PART)"
+
+check: .venv/ready browser ## prove one tip in a minute: make check TIP=argmax_dim
+	@$(BIN)/python tools/check_tip.py "$(TIP)"
 
 browser: .venv/ready
 	@$(BIN)/python tools/browser.py --install

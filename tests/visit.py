@@ -59,7 +59,39 @@ def violations(page: Page, **rules: dict) -> list[tuple]:
     return [(v["id"], [node["target"] for node in v["nodes"]]) for v in found]
 
 
-def too_wide_px(page: Page) -> int:
-    """Return by how much a page is wider than the screen."""
-    root = "document.documentElement"
-    return page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
+TOO_WIDE = """() => {
+  const { clientWidth: width, scrollWidth } = document.documentElement;
+  if (scrollWidth <= width) return [];
+  const end = (e) => Math.round(e.getBoundingClientRect().right);
+  const scrolls = (e) => getComputedStyle(e).overflowX !== "visible";
+  const isCutOff = (e) => e && (scrolls(e) || isCutOff(e.parentElement));
+  const name = (e) => [e.localName, ...e.classList].join(".");
+  const path = (e, n) =>
+    n && e.parentElement ? `${path(e.parentElement, n - 1)} > ${name(e)}` : name(e);
+  const guilty = [...document.querySelectorAll("body *")].filter((e) =>
+    end(e) > width && ![...e.children].some((c) => end(c) > width) && !isCutOff(e.parentElement));
+  return [`the page is ${scrollWidth} px wide on a screen of ${width} px`,
+    ...guilty.sort((a, b) => end(b) - end(a)).slice(0, 3).map((e) =>
+      `${path(e, 4)} ends at ${end(e)} px: ${e.textContent.trim().slice(0, 40)}`)];
+}"""
+
+
+def too_wide(page: Page) -> list[str]:
+    """Return by how much a page is wider than the screen, and which elements make it so."""
+    return page.evaluate(TOO_WIDE)
+
+
+def report(name: str, found: list, cure: str) -> str:
+    """Return the message of a failed test: the page, what was found, what to do."""
+    return "\n  ".join([f"{name}:", *map(str, found), cure])
+
+
+NARROWER = (
+    "Let it wrap or shrink (flex-wrap, max-width: 100%, a table with fewer columns), or "
+    "put it into a box with overflow-x: auto."
+)
+SOUND = "Open the page with `make book` and look at the browser's console (F12)."
+ACCESSIBLE = (
+    "Each line holds axe-core's rule and the elements that break it; search for the "
+    "rule's name at https://dequeuniversity.com/rules/axe."
+)

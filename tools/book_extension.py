@@ -21,6 +21,8 @@ from helpers.notebook import style
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import set_address
+import take_home
 
 VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
@@ -41,7 +43,7 @@ class FromNotebooks(SphinxDirective):
         for path in claims.notebooks():
             self.env.note_dependency(str(path))
         box = nodes.container()
-        self.state.nested_parse(self.markdown(), self.content_offset, box)
+        self.state.nested_parse(self.markdown(), self.content_offset, box, True)
         return box.children
 
 
@@ -76,6 +78,23 @@ class FactCheck(FromNotebooks):
                 evidence = re.sub(r"\]\((\w+\.ipynb)", r"](../notebooks/\1", evidence)
                 text.append(f"| {row.claim} | **{row.verdict}** | {evidence} |")
             text.append("")
+        return text
+
+
+class TakeHome(FromNotebooks):
+    """``:::{take-home}``: each take-home helper with its example and its chapter."""
+
+    def markdown(self) -> list[str]:
+        root = claims.ROOT
+        files = f"{set_address.current(root)}/blob/{set_address.branch(root)}"
+        text = []
+        for helper in take_home.helpers():
+            title, _ = claims.title_and_times(helper.chapter)
+            text += [f"## `{helper.name}`", "", helper.summary, ""]
+            if helper.example:
+                text += ["```python", *helper.example.splitlines(), "```", ""]
+            chapter = f"[{title}](../notebooks/{helper.chapter.name})"
+            text += [f"Chapter: {chapter} · [source]({files}/{helper.source})", ""]
         return text
 
 
@@ -150,6 +169,7 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     app.add_directive("chapters", Chapters)
     app.add_directive("fact-check", FactCheck)
+    app.add_directive("take-home", TakeHome)
     app.connect("html-page-context", add_to_page)
     app.connect("build-finished", mend_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -22,7 +22,12 @@ def test_every_picture_has_the_alt_text_of_its_cell(book, path):
     alts = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./_images', text)
     alts = [html.unescape(alt) for alt in alts]
     cells = [cell.metadata.get("mystnb", {}) for _, cell in Chapter.read(path).code]
-    assert alts == [c["image"]["alt"] for c in cells if "image" in c]
+    stored = [c["image"]["alt"] for c in cells if "image" in c]
+    assert alts == stored, (
+        f"{path.name}: the alt texts on the page, {alts}, are not those of the cells, "
+        f"{stored}. Show each figure with plots.show(figure, alt=...), and run the "
+        "notebook again."
+    )
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -31,15 +36,14 @@ def test_colab_and_download_lead_to_this_notebook(book, path):
 
     text = (book / "notebooks" / f"{path.stem}.html").read_text("utf-8")
     owner_and_name = set_address.current(ROOT).removeprefix("https://github.com/")
-    assert (
-        "https://colab.research.google.com/github/"
-        f"{owner_and_name}/blob/{set_address.branch(ROOT)}/notebooks/{path.name}"
-        in text
-    )
-    assert f'href="../_sources/notebooks/{path.name}"' in text
-    assert (
-        book / "_sources" / "notebooks" / path.name
-    ).read_bytes() == path.read_bytes()
+    place = f"{owner_and_name}/blob/{set_address.branch(ROOT)}/notebooks/{path.name}"
+    for link in (
+        f"https://colab.research.google.com/github/{place}",
+        f'href="../_sources/notebooks/{path.name}"',
+    ):
+        assert link in text, f"{path.stem}.html has no link {link}: see _config.yml."
+    download = (book / "_sources" / "notebooks" / path.name).read_bytes()
+    assert download == path.read_bytes(), f"{path.name}: another file is downloaded."
 
 
 def test_search_finds_a_chapter(visit):
@@ -72,9 +76,11 @@ def test_previous_and_next_lead_through_the_book(book):
         links = re.findall(
             r'class="right-next"\s+href="([^"]+)"', page.read_text("utf-8")
         )
-        assert [(page.parent / link).resolve() for link in links] == [
-            each for each in [target] if each
-        ]
+        leads_to = [(page.parent / link).resolve() for link in links]
+        assert leads_to == [each for each in [target] if each], (
+            f"{page.name}: its button 'next' leads to {leads_to}, not to {target}, which "
+            "follows in _toc.yml."
+        )
 
 
 def test_copy_button_copies_a_cell(visit):

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 import pytest
 from notebook_rules import VIEW_MIME, Chapter, notebooks
-from visit import NARROW, PAGES, WIDE, too_wide_px, violations
+from visit import (
+    ACCESSIBLE,
+    NARROW,
+    NARROWER,
+    PAGES,
+    SOUND,
+    WIDE,
+    report,
+    too_wide,
+    violations,
+)
 
 FIRST_LOAD_MB = 1.3
 # The contrast of every text takes most of axe's time, and depends on the palette, not
@@ -20,7 +30,7 @@ class Sight:
     """What one visit saw; several tests ask about it."""
 
     errors: list[str]
-    too_wide_px: int
+    too_wide: list[str]
     violations: list[tuple]
     megabytes: float
     views_px: list[tuple[float, float]]  # height kept for a widget, height drawn
@@ -56,11 +66,11 @@ def seen(opened, rules) -> Sight:
         )
         for view in page.locator(".mp-view[data-ready]").all()
     ]
-    found, too_wide = violations(page, **rules), [too_wide_px(page)]
+    found, wide = violations(page, **rules), too_wide(page)
     if page.viewport_size == NARROW:
         page.set_viewport_size({"width": 320, "height": 640})  # a small phone
-        too_wide.append(too_wide_px(page))
-    return Sight(errors, max(too_wide), found, megabytes, views)
+        wide += too_wide(page)
+    return Sight(errors, wide, found, megabytes, views)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -68,14 +78,32 @@ def seen(opened, rules) -> Sight:
 def test_page_is_sound(sight, name, way):
     """No console error, no other host, nothing wider than the screen, no axe violation."""
     at = sight(name, way)
-    assert at.errors == []
-    assert at.too_wide_px <= 0
-    assert at.violations == []
+    assert not at.errors, report(name, at.errors, SOUND)
+    assert not at.too_wide, report(name, at.too_wide, NARROWER)
+    assert not at.violations, report(name, at.violations, ACCESSIBLE)
+
+
+def test_element_that_is_too_wide_is_named(chromium):
+    page = chromium.new_page(viewport={"width": 320, "height": 640})
+    inner = "<p class='long' style='width: 400px'>far</p>"
+    page.set_content(f"<main style='overflow-x: auto'>{inner}</main>")
+    assert too_wide(page) == []
+    page.set_content(f"<main style='margin: 0'>{inner}</main>")
+    total, element = too_wide(page)
+    assert total.endswith("px wide on a screen of 320 px")
+    assert (
+        element == "html > body > main > p.long ends at 408 px: far"
+    )  # 8 px are the body's margin
+    page.close()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_first_load_is_light(sight, name):
-    assert sight(name, "wide").megabytes <= FIRST_LOAD_MB
+    megabytes = sight(name, "wide").megabytes
+    assert megabytes <= FIRST_LOAD_MB, (
+        f"{name}: {megabytes:.2f} MB come with the first load, more than {FIRST_LOAD_MB}. "
+        "Draw fewer or smaller figures, or drop what the page does not need."
+    )
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
@@ -83,12 +111,22 @@ def test_every_stored_widget_is_on_the_page(sight, path):
     outputs = [o for _, cell in Chapter.read(path).code for o in cell.outputs]
     stored = [o for o in outputs if VIEW_MIME in o.get("data", {})]
     at = sight(f"notebooks/{path.stem}.html", "wide")
-    assert len(at.views_px) == len(stored)
+    assert len(at.views_px) == len(stored), (
+        f"{path.name}: {len(stored)} widgets are stored, and {len(at.views_px)} are drawn "
+        f"on the page. The browser says {at.errors or 'nothing'}; run the notebook again "
+        f"with `make check TIP={path.stem}`."
+    )
 
 
 @pytest.mark.parametrize("way", ["wide", "narrow"])
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_room_kept_for_a_widget_is_its_height(sight, path, way):
     """Within an eighth, so that the page hardly moves when the widget is drawn."""
-    for kept, drawn in sight(f"notebooks/{path.stem}.html", way).views_px:
-        assert drawn == pytest.approx(kept, rel=0.125, abs=45)
+    views = sight(f"notebooks/{path.stem}.html", way).views_px
+    for number, (kept, drawn) in enumerate(views, 1):
+        assert drawn == pytest.approx(kept, rel=0.125, abs=45), (
+            f"{path.name}: widget {number} of the page keeps {kept:.0f} px and is "
+            f"{drawn:.0f} px high in the {way} column. In height_px of its class write "
+            f"{drawn:.0f} as the {'first' if way == 'wide' else 'second'} number, then "
+            "run the notebook again."
+        )

@@ -26,25 +26,33 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def assert_contrast(role: str, ground: str, dark: bool, least: float) -> None:
+    got = contrast(style.color(role, dark), style.color(ground, dark))
+    assert got >= least, (
+        f"{role} on {ground} in {'dark' if dark else 'light'} colours has a contrast of "
+        f"{got:.2f}, less than {least}. Change one of them in helpers/notebook/style.py."
+    )
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize(
     "role", ["correct", "pitfall", "reference", "extra", "ink", "soft"]
 )
 @pytest.mark.parametrize("ground", ["page", "plate"])
 def test_text_colours_are_legible(role, ground, dark):
-    assert contrast(style.color(role, dark), style.color(ground, dark)) >= 4.5
+    assert_contrast(role, ground, dark, 4.5)
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("ground", ["page", "plate"])
 def test_control_borders_are_visible(ground, dark):
-    assert contrast(style.color("control", dark), style.color(ground, dark)) >= 3
+    assert_contrast("control", ground, dark, 3)
 
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("wash", ["correct-wash", "pitfall-wash"])
 def test_text_on_callouts_is_legible(wash, dark):
-    assert contrast(style.color("ink", dark), style.color(wash, dark)) >= 7
+    assert_contrast("ink", wash, dark, 7)
 
 
 def test_every_curve_role_has_its_own_line_style():
@@ -71,7 +79,10 @@ def test_no_colour_stands_elsewhere():
                 continue
             if name not in ALLOWED and "/vendor/" not in name:
                 found += [f"{name}: {h}" for h in HEX.findall(path.read_text("utf-8"))]
-    assert found == []
+    assert not found, (
+        f"{found}: colours stand in helpers/notebook/style.py alone. Write the role: "
+        "var(--mp-correct) in CSS and JavaScript, style.color('correct') in Python."
+    )
 
 
 def test_the_icon_uses_the_palette():

@@ -65,7 +65,8 @@ def failed_cells(notebook, folder) -> set[int]:
 
 
 def test_untouched_copy_keeps_the_rules(chapter):
-    assert problems(chapter) == []
+    found = problems(chapter)
+    assert not found, "\n".join([f"{PATH.name}:", *found])
 
 
 def test_changed_digit_in_an_output_fails_its_cell(tmp_path):
@@ -80,8 +81,15 @@ def test_changed_digit_in_an_output_fails_its_cell(tmp_path):
             where[key] = other_digit(where[key])
             touched.add(index)
             changed.add(key)
-    assert changed == kinds
-    assert failed_cells(chapter.notebook, tmp_path) == touched
+    assert changed == kinds, (
+        f"{QUICK_TO_RUN.name}: no cell ends with an output of the kind {kinds - changed}, "
+        "so that a change of it is not tried. Let one cell end so."
+    )
+    failed = failed_cells(chapter.notebook, tmp_path)
+    assert failed == touched, (
+        f"{QUICK_TO_RUN.name}: code cells (from 0) whose change nbval did not notice: "
+        f"{sorted(touched - failed)}; that failed unchanged: {sorted(failed - touched)}."
+    )
 
 
 def tamper_traceback(chapter):
@@ -218,8 +226,11 @@ def test_changed_number_in_the_prose_is_named(chapter):
                 if not any(p.startswith(f"cell {n}: {wrong} ") for p in found):
                     missed.append(f"cell {n}: {text} -> {wrong}")
         cell.source = original
-    assert tried >= 200
-    assert len(missed) <= 0.1 * tried, missed
+    assert tried >= 200, f"{PATH.name}: its prose holds too few numbers: {tried} tried"
+    assert len(missed) <= 0.1 * tried, (
+        f"{PATH.name}: rule_prose_numbers missed {len(missed)} of {tried} changed numbers. "
+        f"Print fewer numbers that are not in the prose: {missed}"
+    )
 
 
 def test_stored_widget_state_is_the_only_one(chapter):
