@@ -93,7 +93,7 @@ def require_type(
     caller: str, name: str, value: object, kinds: tuple[type, ...], advice: str
 ) -> None:
     """Raise an error unless a value is of one of a few types."""
-    must = f"{name} must be a {' or a '.join(kind.__name__ for kind in kinds)}"
+    must = f"{name} must be of type {' or '.join(kind.__name__ for kind in kinds)}"
     got = type(value).__name__
     require(isinstance(value, kinds), TypeError, caller, must, got, advice)
 
