@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
+from torchvision.transforms import v2
 
 from helpers import (
     RunningMean,
@@ -51,6 +52,20 @@ class Sizes(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         return IMAGES[index, :, int(index == 5) :]
+
+
+class Arrays(torch.utils.data.Dataset):
+    """Images of which the second has not become a tensor."""
+
+    def __init__(self, transform=lambda image: image):
+        self.transform = transform
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        image = self.transform(np.full((8, 8, 3), index, dtype=np.uint8))
+        return (image if index else v2.ToImage()(np.zeros((8, 8, 3), np.uint8))), index
 
 
 def draw(x, y, role="correct"):
@@ -201,6 +216,20 @@ CASES = [
         "Call logits.retain_grad() before backward(), and pass logits.grad.",
         lambda: bands(X),
     ),
+    (
+        lambda: depends_on_batch(lambda x: (x,), X),
+        TypeError,
+        "depends_on_batch: what model returns must be a torch.Tensor, got tuple. "
+        "Pass a function that returns it: lambda x: model(x)[0].",
+        lambda: depends_on_batch(lambda x: (x,)[0], X),
+    ),
+    (
+        lambda: dataset_mean_std(Arrays()),
+        TypeError,
+        "dataset_mean_std: image 1 must be a torch.Tensor, got ndarray. "
+        "Add the transform v2.ToImage(), and return the image first.",
+        lambda: dataset_mean_std(Arrays(v2.ToImage())),
+    ),
     # a shape
     (
         lambda: prior_logits(torch.zeros(2, 2, 2)),
@@ -285,6 +314,20 @@ CASES = [
         "dataset_mean_std: images must be (N, C, H, W), got (N, H, W) = (40, 8, 8). "
         "Add a channel axis: images.unsqueeze(1).",
         lambda: dataset_mean_std(IMAGES[:, 0].unsqueeze(1)),
+    ),
+    (
+        lambda: dataset_mean_std(TensorDataset(torch.rand(40), IMAGES)),
+        ValueError,
+        "dataset_mean_std: images must be (N, C, H, W), got (N,) = (40,). "
+        "Return the image first, then the label.",
+        lambda: dataset_mean_std(TensorDataset(IMAGES, torch.rand(40))),
+    ),
+    (
+        lambda: dataset_mean_std(torch.rand(5, 64)),
+        ValueError,
+        "dataset_mean_std: images must be (N, C, H, W), got (5, 64). "
+        "Reshape them: images.view(N, C, H, W).",
+        lambda: dataset_mean_std(torch.rand(5, 64).view(5, 1, 8, 8)),
     ),
     # each element
     (
@@ -518,3 +561,26 @@ LEFT_TO_OTHERS = [
 def test_what_has_no_check_is_an_error_all_the_same(wrong, message):
     with pytest.raises(Exception, match=message):
         wrong()
+
+
+INTEGERS = {
+    "grouped": ("k", lambda k: grouped([1], k)),
+    "kfold_loaders": ("batch_size", lambda n: kfold_loaders(X, y=Y, batch_size=n)),
+    "kfold_loaders ": ("seed", lambda seed: kfold_loaders(X, y=Y, seed=seed)),
+    "cross_validate": ("epochs", lambda n: cross_validate(None, None, [], epochs=n)),
+    "cross_validate ": ("seed", lambda n: cross_validate(None, None, [], seed=n)),
+    "photo_crops": ("size", data.photo_crops),
+    "digits": ("seed", data.digits),
+    "breast_cancer": ("seed", data.breast_cancer),
+    "start": ("seed", start),
+}
+
+
+@pytest.mark.parametrize("caller", INTEGERS)
+def test_every_integer_is_checked(caller):
+    name, call = INTEGERS[caller]
+    must = f"^{caller.strip()}: {name} must be"
+    with pytest.raises(TypeError, match=rf"{must} an integer, got 0\.5\. Try "):
+        call(0.5)
+    with pytest.raises(ValueError, match=rf"{must} .*, got -1\. Try "):
+        call(-1)

@@ -327,6 +327,15 @@ def test_model_that_fails_gets_its_modes_back(collect):
     assert torch.is_grad_enabled()
 
 
+def test_model_is_unharmed_by_a_wrong_batch():
+    model = Moody().train()
+    model.layers[1].eval()
+    before = modes(model)
+    with pytest.raises(ValueError, match="batch 2: y must be classes from 0 to 2"):
+        predictions(model, [(random(4, 3), y + classes(4, 3)) for y in (0, 7)])
+    assert modes(model) == before
+
+
 def test_results_have_no_graph_and_can_be_trained_on():
     _, logits = collect_logits(nn.Linear(3, 3), loader_of(random(9, 3), classes(9, 3)))
     assert not logits.requires_grad

@@ -138,3 +138,14 @@ def test_nan_is_told_and_reset_forgets():
     assert mean.weight == 0
     mean.update(torch.tensor(1.0))
     assert mean.compute() == 1.0
+
+
+@pytest.mark.parametrize(
+    "arguments", [(None,), (torch.ones(64),), (1.0, 0), (1.0, math.nan), (1.0, "64")]
+)
+def test_wrong_argument_is_not_added(arguments):
+    mean = RunningMean()
+    mean.update(3.0)
+    with pytest.raises((TypeError, ValueError)):
+        mean.update(*arguments)
+    assert (mean.compute(), mean.weight) == (3.0, 1.0)
