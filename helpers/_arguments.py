@@ -1,14 +1,19 @@
 """A bad argument becomes a sentence: who was called, what it got, and what to do.
 
 Every function here raises nothing for a good argument, and for a bad one an error that
-reads ``caller: name must be this, got that. Advice.``
+reads ``caller: name must be this, got that. Advice.`` What Python, PyTorch or
+scikit-learn say well by themselves needs no check.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def require(
@@ -52,7 +57,7 @@ def require_seed(caller: str, seed: object, largest: int) -> None:
 
 
 def require_number(
-    caller: str, name: str, value: object, fine, span: str, advice: str
+    caller: str, name: str, value: object, fine: Callable, span: str, advice: str
 ) -> None:
     """Raise an error unless a value is a finite real number for which ``fine`` is true.
 
@@ -68,6 +73,11 @@ def require_number(
     require(good, ValueError, caller, must, value, advice)
 
 
+def require_positive(caller: str, name: str, value: object, advice: str) -> None:
+    """Raise an error unless a value is a finite number above 0."""
+    require_number(caller, name, value, lambda v: v > 0, "more than 0", advice)
+
+
 def require_choice(
     caller: str, name: str, value: object, choices: Iterable[object]
 ) -> None:
@@ -79,13 +89,94 @@ def require_choice(
     require(value in choices, ValueError, caller, must, shown, advice)
 
 
-def require_tensor(caller: str, name: str, value: object, advice: str = "") -> None:
-    """Raise an error unless a value is a tensor."""
+def require_type(
+    caller: str, name: str, value: object, kinds: tuple[type, ...], advice: str
+) -> None:
+    """Raise an error unless a value is of one of a few types."""
+    must = f"{name} must be of type {' or '.join(kind.__name__ for kind in kinds)}"
+    got = type(value).__name__
+    require(isinstance(value, kinds), TypeError, caller, must, got, advice)
+
+
+def require_tensor(
+    caller: str, name: str, value: object, advice: str = "", floating: bool = False
+) -> None:
+    """Raise an error unless a value is a tensor; of a floating-point type, if asked."""
     from torch import Tensor
 
+    fine = isinstance(value, Tensor)
+    got = type(value).__name__
+    if fine and floating:
+        fine, got = value.is_floating_point(), value.dtype
     advice = advice or f"Convert it: torch.as_tensor({name})."
-    must, got = f"{name} must be a torch.Tensor", type(value).__name__
-    require(isinstance(value, Tensor), TypeError, caller, must, got, advice)
+    must = f"{name} must be a {'floating-point ' * floating}torch.Tensor"
+    require(fine, TypeError, caller, must, got, advice)
+
+
+def require_shape(
+    caller: str, name: str, array: Tensor, fine: bool, must: str, advice: str = ""
+) -> None:
+    """Raise an error with the shape of a tensor or an array, unless it is fine.
+
+    Args:
+        must: the shape in words, such as ``"(N,) or (N, C)"``.
+    """
+    got = f"shape {tuple(array.shape)}"
+    require(fine, ValueError, caller, f"{name} must be {must}", got, advice)
+
+
+def require_each(
+    caller: str,
+    name: str,
+    values: Tensor,
+    fine: Tensor,
+    must: str,
+    advice: str,
+    start: int = 0,
+) -> None:
+    """Raise an error with the first bad element and its place, unless all are fine.
+
+    Args:
+        values: a tensor or an array.
+        fine: which elements are, in the same shape.
+        start: where the first of ``values`` lies in the whole of which it is a part.
+    """
+    import torch
+
+    bad = (~torch.as_tensor(fine)).nonzero()
+    if len(bad):
+        row, *rest = bad[0].tolist()
+        value = values[(row, *rest)]
+        value = value.item() if hasattr(value, "item") else value
+        got = f"{value} at index {(start + row, *rest)}"
+        require(False, ValueError, caller, f"{name} must be {must}", got, advice)
+
+
+def require_some(
+    caller: str, name: str, found: object, what: str, advice: str = ""
+) -> None:
+    """Raise an error if something holds nothing."""
+    advice = advice or "An iterator can be used once: make a new one."
+    must = f"{name} must hold at least one {what}"
+    require(bool(found), ValueError, caller, must, "none", advice)
+
+
+def require_batches(caller: str, name: str, loader: object, advice: str) -> None:
+    """Raise an error unless a loop over a value can give batches, and not their rows."""
+    from torch import Tensor
+
+    fine = hasattr(loader, "__iter__") and not isinstance(loader, (Tensor, dict, str))
+    must, got = f"{name} must be a DataLoader or a list of batches", type(loader)
+    require(fine, TypeError, caller, must, got.__name__, advice)
+
+
+def require_floating_type(caller: str, dtype: object) -> None:
+    """Raise an error unless a dtype is a floating-point one."""
+    import torch
+
+    fine = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    must = "dtype must be a floating-point type"
+    require(fine, TypeError, caller, must, dtype, "Try torch.float32.")
 
 
 def require_module(caller: str, model: object, advice: str = "") -> None:

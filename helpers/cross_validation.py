@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers._arguments import require_seed
+from helpers._arguments import (
+    require,
+    require_each,
+    require_integer,
+    require_module,
+    require_seed,
+    require_shape,
+    require_some,
+    require_tensor,
+    require_type,
+)
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -51,7 +61,7 @@ def kfold_loaders(
         y: targets ``(N,)``; with ``stratify=False`` also ``(N, ...)``.
         n_splits: how many folds, from 2 to N.
         batch_size: samples in a batch, 1 or more.
-        groups: for each sample whom it comes from, ``(N,)``: numbers or strings. No
+        groups: for each sample who it comes from, ``(N,)``: numbers or strings. No
             group is then in training and validation at once.
         stratify: give each fold the classes' shares of ``y``, as far as groups let it.
         seed: decides the folds, and the order of training batches.
@@ -75,29 +85,26 @@ def kfold_loaders(
     Source: https://scikit-learn.org/stable/modules/cross_validation.html
     """
     require_seed("kfold_loaders", seed, 2**32 - 1)
-    one_part = "One part is scored while the others train."
-    _require_count("kfold_loaders", "n_splits", n_splits, 2, one_part)
-    _require_count("kfold_loaders", "batch_size", batch_size, 1, "Try 32.")
-    _require_tensors(tensors, y, n_splits)
-    people = _group_codes(groups, len(y), n_splits)
+    require_integer("kfold_loaders", "batch_size", batch_size, 1, advice="Try 32.")
+    _require_rows(tensors, y)
+    options = {"n_splits": n_splits, "shuffle": True, "random_state": int(seed)}
+    people = None if groups is None else _group_codes(groups, len(y))
     classes = _class_codes(y, n_splits) if stratify else None
-    splits = _splits(len(y), classes, people, n_splits, seed)
-    _require_usable(splits, y if stratify else None)
-    return _folds((*tensors, y), splits, batch_size, seed)
+    splits = _splits(len(y), classes, people, options)
+    _require_usable(splits, y if stratify else torch.zeros(len(y)))
+    return _folds((*tensors, y), splits, batch_size, int(seed))
 
 
-def _splits(count: int, classes, groups, n_splits: int, seed: int) -> list[tuple]:
+def _splits(count: int, classes, groups, options: dict) -> list[tuple]:
     """Return (train, validation) index arrays, by the splitter that fits."""
     import numpy as np
     from sklearn import model_selection as ms
 
-    options = {"n_splits": n_splits, "shuffle": True, "random_state": int(seed)}
     rows = np.zeros((count, 1))
     if groups is not None:
         # With one class for all it balances the folds' sizes: a shuffled GroupKFold.
         labels = np.zeros(count, dtype=int) if classes is None else classes
-        splitter = ms.StratifiedGroupKFold(**options)
-        return list(splitter.split(rows, labels, groups))
+        return list(ms.StratifiedGroupKFold(**options).split(rows, labels, groups))
     if classes is not None:
         return list(ms.StratifiedKFold(**options).split(rows, classes))
     return list(ms.KFold(**options).split(rows))
@@ -113,7 +120,7 @@ def _folds(tensors: tuple, splits: list, batch_size: int, seed: int) -> Iterator
                 batch_size=batch_size,
                 shuffle=shuffle,
                 # Without one, a loader draws from the global generator, even unshuffled.
-                generator=torch.Generator().manual_seed(int(seed) + number),
+                generator=torch.Generator().manual_seed(seed + number),
             )
             for part, shuffle in zip(indices, (True, False), strict=True)
         ]
@@ -137,11 +144,11 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         0.5
     """
-    if logits.ndim != 2 or y.shape != logits.shape[:1]:
-        raise ValueError(
-            f"accuracy: logits must be (N, C) and y (N,), got {tuple(logits.shape)} and "
-            f"{tuple(y.shape)}. Pass cross_validate a score that fits your model."
-        )
+    fine = logits.ndim == 2 and y.shape == logits.shape[:1]
+    got = f"{tuple(logits.shape)} and {tuple(y.shape)}"
+    advice = "Pass cross_validate a score that fits your model."
+    must = "logits must be (N, C) and y (N,)"
+    require(fine, ValueError, "accuracy", must, got, advice)
     return (logits.argmax(dim=1) == y).double().mean().item()
 
 
@@ -175,7 +182,8 @@ def cross_validate(
         The scores, float64 ``(n_splits,)``.
 
     Raises:
-        TypeError: if a factory is not one, or returns something else than it should.
+        TypeError: if ``make_model`` is a model instead of a function that builds one, or
+            a factory returns something other than it should.
         ValueError: if a factory returns what an earlier fold has used, there are no
             folds, or a score is nan or infinite.
 
@@ -189,27 +197,29 @@ def cross_validate(
         ... )
         tensor([1., 1., 1., 1., 1.], dtype=torch.float64)
     """
-    _require_factories(make_model, make_optimizer, make_scheduler)
-    _require_count("cross_validate", "epochs", epochs, 1, "Try epochs=10.")
+    built, got = isinstance(make_model, nn.Module), type(make_model).__name__
+    must = "make_model must be a function that builds a new model for each fold"
+    advice = "Write make_model=lambda: Net()."
+    require(not built, TypeError, "cross_validate", must, got, advice)
+    require_integer("cross_validate", "epochs", epochs, 1, advice="Try epochs=10.")
     require_seed("cross_validate", seed, 2**32 - 1)
-    new = _Fresh()
-    scores = []
+    earlier, scores = _EarlierModels(), []
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for number, fold in enumerate(folds):
-            _require_fold(fold)
             torch.manual_seed(int(seed) + number)
-            model = new.model(make_model())
-            optimizer = new.optimizer(make_optimizer(model), model)
-            scheduler = make_scheduler and new.scheduler(
-                make_scheduler(optimizer), optimizer
-            )
+            model = make_model()
+            earlier.require_new(model)
+            optimizer = make_optimizer(model)
+            _require_own_weights(optimizer, model)
+            scheduler = make_scheduler and make_scheduler(optimizer)
+            _require_own_optimizer(scheduler, optimizer)
             for _ in range(epochs):
                 _train(model, optimizer, fold.train, loss_fn)
                 if scheduler:
                     scheduler.step()
-            outputs, y = _predict(model, fold.validation)
-            scores.append(_finite_score(score(outputs, y), number))
-    return torch.tensor(_some(scores), dtype=torch.float64)
+            scores.append(_score(model, fold, score))
+    require_some("cross_validate", "folds", scores, "fold", "Call kfold_loaders again.")
+    return torch.tensor(scores, dtype=torch.float64)
 
 
 def _to_device_of(model: nn.Module, batch: Sequence[Tensor]) -> list[Tensor]:
@@ -241,259 +251,114 @@ def _predict(model: nn.Module, loader: DataLoader) -> tuple[Tensor, Tensor]:
     return torch.cat(outputs), torch.cat(targets)
 
 
+def _score(model: nn.Module, fold: Fold, score: Callable) -> float:
+    """Return the score of a fold's validation set, a finite number."""
+    value = float(score(*_predict(model, fold.validation)))
+    must, got = "score must be finite", f"{value} in fold {fold.number}"
+    advice = "Look for nan in its inputs, or a loss that diverged."
+    require(math.isfinite(value), ValueError, "cross_validate", must, got, advice)
+    return value
+
+
 # --- what kfold_loaders refuses ----------------------------------------------------------
 
 
-def _require_count(caller: str, name: str, value: object, least: int, why: str) -> None:
-    """Raise an error that names the caller, unless a count is large enough."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{caller}: {name} must be an integer, got {value!r}. {why}")
-    if value < least:
-        raise ValueError(
-            f"{caller}: {name} must be {least} or more, got {value}. {why}"
-        )
-
-
-def _require_tensors(tensors: tuple, y: object, n_splits: int) -> None:
+def _require_rows(tensors: tuple, y: object) -> None:
     """Raise an error unless all are tensors of one length, and y holds no nan."""
-    if not tensors:
-        raise ValueError(
-            "kfold_loaders: tensors must be one or more, got none. "
-            "Pass the inputs first: kfold_loaders(x, y=y)."
-        )
-    named = [(f"tensors[{i}]", t) for i, t in enumerate(tensors)] + [("y", y)]
-    for name, tensor in named:
-        if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"kfold_loaders: {name} must be a torch.Tensor, got "
-                f"{type(tensor).__name__}. Convert it: torch.as_tensor({name})."
-            )
-        if tensor.ndim == 0 or len(tensor) == 0:
-            raise ValueError(
-                f"kfold_loaders: {name} must hold samples (N, ...), got shape "
-                f"{tuple(tensor.shape)}."
-            )
-    for name, tensor in named[1:]:
-        if len(tensor) != len(tensors[0]):
-            raise ValueError(
-                f"kfold_loaders: {name} must be as long as tensors[0], got "
-                f"{len(tensor)} and {len(tensors[0])} samples. One row a sample."
-            )
-    if len(y) < n_splits:
-        raise ValueError(
-            f"kfold_loaders: n_splits must be at most the number of samples, got "
-            f"n_splits={n_splits} and {len(y)} samples. Use fewer folds."
-        )
-    if y.isnan().any():
-        where = tuple(y.isnan().nonzero()[0].tolist())
-        raise ValueError(
-            f"kfold_loaders: y must not hold nan, got nan at index {where}. "
-            "Drop the samples without a target first."
-        )
+    caller, advice = "kfold_loaders", "Pass the inputs first: kfold_loaders(x, y=y)."
+    require_some(caller, "tensors", tensors, "tensor", advice)
+    named = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)} | {"y": y}
+    advice = "Give each sample one row, as in tensors[0]."
+    for name, tensor in named.items():
+        require_tensor(caller, name, tensor)
+        alike = tensor.shape[:1] == tensors[0].shape[:1]
+        must = f"({len(tensors[0])}, ...)"
+        require_shape(caller, name, tensor, alike, must, advice)
+    advice = "Drop the samples without a target first."
+    require_each(caller, "y", y, ~y.isnan(), "a number", advice)
 
 
 def _class_codes(y: Tensor, n_splits: int) -> ndarray:
     """Return each sample's class as 0, 1, ..., or say why it cannot be stratified."""
-    if y.ndim != 1:
-        raise ValueError(
-            f"kfold_loaders: y must be classes (N,) to stratify, got shape "
-            f"{tuple(y.shape)}. Squeeze (N, 1), or pass stratify=False."
-        )
-    if y.is_floating_point() and (y != y.round()).any():
-        odd = y[y != y.round()][0].item()
-        raise ValueError(
-            f"kfold_loaders: y must be whole numbers to stratify, got {odd:g}. "
-            "For a regression pass stratify=False."
-        )
+    advice = "Squeeze (N, 1), or pass stratify=False."
+    require_shape("kfold_loaders", "y", y, y.ndim == 1, "classes (N,)", advice)
     values, codes, counts = torch.unique(y, return_inverse=True, return_counts=True)
-    if len(values) == 1:
-        raise ValueError(
-            f"kfold_loaders: y must hold two classes or more, got {values[0].item()} "
-            "everywhere. There is nothing to tell apart; or pass stratify=False."
-        )
-    if counts.min() < n_splits:
-        rare = counts.argmin()
-        raise ValueError(
-            f"kfold_loaders: n_splits must be at most the size of the smallest class, "
-            f"got n_splits={n_splits} and {counts[rare].item()} samples of class "
-            f"{values[rare].item()}. Use fewer folds, or merge the class."
-        )
+    rare = counts.argmin()
+    must = "n_splits must be at most the size of the smallest class"
+    least = f"{counts[rare]} samples of class {values[rare].item()}"
+    got = f"n_splits={n_splits} and {least}"
+    advice = "Use fewer folds, merge classes, or for a regression pass stratify=False."
+    require(n_splits <= counts[rare], ValueError, "kfold_loaders", must, got, advice)
     return codes.cpu().numpy()
 
 
-def _group_codes(groups: object, count: int, n_splits: int) -> ndarray | None:
+def _group_codes(groups: object, count: int) -> ndarray:
     """Return each sample's group as 0, 1, ..., or say what is wrong with the groups."""
     import numpy as np
 
-    if groups is None:
-        return None
-    if isinstance(groups, Tensor):
-        groups = groups.cpu()
-    if isinstance(groups, (str, dict, set)) or not hasattr(groups, "__len__"):
-        raise TypeError(
-            f"kfold_loaders: groups must be one group a sample, got "
-            f"{type(groups).__name__}. Pass a list, an array or a tensor (N,)."
-        )
-    values = np.asarray(groups)
-    if values.shape != (count,):
-        raise ValueError(
-            f"kfold_loaders: groups must be ({count},), one a sample, got shape "
-            f"{values.shape}. Repeat each group's name for all of its samples."
-        )
-    missing = [i for i, g in enumerate(values.tolist()) if g is None or g != g]
-    if missing:
-        raise ValueError(
-            f"kfold_loaders: groups must not hold nan or None, got {groups[missing[0]]} "
-            f"at index {missing[0]}. Give such a sample a group of its own."
-        )
-    names, codes = np.unique(values, return_inverse=True)
-    if len(names) < n_splits:
-        raise ValueError(
-            f"kfold_loaders: groups must be n_splits={n_splits} or more, got "
-            f"{len(names)}. A group cannot be cut: use n_splits={len(names)} or fewer."
-        )
-    return codes
+    groups = np.asarray(groups.cpu() if isinstance(groups, Tensor) else groups)
+    alike, must = groups.shape == (count,), f"({count},), one for each sample"
+    advice = "Repeat each group's name for all of its samples."
+    require_shape("kfold_loaders", "groups", groups, alike, must, advice)
+    known = [group is not None and group == group for group in groups.tolist()]
+    advice = "Give such a sample a group of its own."
+    require_each("kfold_loaders", "groups", groups, known, "known", advice)
+    return np.unique(groups, return_inverse=True)[1]
 
 
-def _require_usable(splits: Sequence[tuple], y: Tensor | None) -> None:
+def _require_usable(splits: Sequence[tuple], y: Tensor) -> None:
     """Raise an error if a fold is empty, or is to judge a class that it never saw."""
+    caller, advice = "kfold_loaders", "Use fewer folds, or cut large groups."
     for number, (train, validation) in enumerate(splits):
-        if not len(train) or not len(validation):
-            raise ValueError(
-                f"kfold_loaders: groups leave fold {number} without samples. "
-                "One group is too large: use fewer folds, or cut it into smaller ones."
-            )
-        if y is None:
-            continue
-        unseen = set(y[validation].tolist()) - set(y[train].tolist())
-        if unseen:
-            raise ValueError(
-                f"kfold_loaders: groups leave the training set of fold {number} without "
-                f"class {min(unseen)}. Too few groups have it: use fewer folds, or "
-                "get samples of it from more groups."
-            )
+        must = f"groups must leave samples in training and validation of fold {number}"
+        found = len(train), len(validation)
+        require(min(found) > 0, ValueError, caller, must, found, advice)
+        must = f"groups must leave every class in the training set of fold {number}"
+        unseen = sorted(set(y[validation].tolist()) - set(y[train].tolist()))
+        require(not unseen, ValueError, caller, must, f"none of {unseen}", advice)
 
 
 # --- what cross_validate asks of its factories -------------------------------------------
 
 
-def _require_factories(
-    make_model: object, make_optimizer: object, make_scheduler: object
-) -> None:
-    """Raise an error unless each is a function that builds, not what it built."""
-    factories = [
-        ("make_model", make_model, "lambda: Net()"),
-        ("make_optimizer", make_optimizer, "lambda model: Adam(model.parameters())"),
-        ("make_scheduler", make_scheduler, "lambda optimizer: StepLR(optimizer, 5)"),
-    ]
-    for name, factory, example in factories[: 2 + (make_scheduler is not None)]:
-        if isinstance(factory, nn.Module) or not callable(factory):
-            raise TypeError(
-                f"cross_validate: {name} must be a function that builds a new one for "
-                f"each fold, got {type(factory).__name__}. Write {name}={example}."
-            )
-
-
-def _require_fold(fold: object) -> None:
-    """Raise an error unless a fold has the two loaders of :class:`Fold`."""
-    if not (hasattr(fold, "train") and hasattr(fold, "validation")):
-        raise TypeError(
-            "cross_validate: folds must come from kfold_loaders, got "
-            f"{type(fold).__name__}. Write folds=kfold_loaders(x, y=y)."
-        )
-
-
-class _Fresh:
-    """Lets a model, optimizer or scheduler pass once, if it knows no earlier fold."""
+class _EarlierModels:
+    """Remembers what earlier folds have trained, so that no later one begins with it."""
 
     def __init__(self) -> None:
-        self._used: list[weakref.ref] = []  # weak: the models of earlier folds may go
+        self._parts: list[weakref.ref] = []  # weak: the models themselves may go
 
-    def model(self, model: object) -> nn.Module:
-        """Return the model, or say what it shares with an earlier one."""
-        if not isinstance(model, nn.Module):
-            raise TypeError(
-                "cross_validate: make_model must return an nn.Module, got "
-                f"{type(model).__name__}. Does its function end with return?"
-            )
+    def require_new(self, model: object) -> None:
+        """Raise an error if a model, or a part that is trained, was in an earlier one."""
+        require_module("cross_validate", model, "Does make_model end with return?")
         trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        parts = [*trained, *model.named_buffers()]
-        used = {id(part) for part in (ref() for ref in self._used) if part is not None}
-        if id(model) in used:
-            raise ValueError(
-                "cross_validate: make_model must build a new model at each call, got "
-                "the same object twice. Move the call of the class into the function."
-            )
-        for name, part in parts:
-            if id(part) in used:
-                raise ValueError(
-                    "cross_validate: make_model must build a new model at each call, "
-                    f"got {name} of an earlier fold. Build or copy that layer inside it."
-                )
-        self._used += [weakref.ref(part) for part in (model, *(p for _, p in parts))]
-        return model
-
-    def optimizer(self, optimizer: object, model: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimizer, or say that it moves other weights than the model's."""
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise TypeError(
-                "cross_validate: make_optimizer must return an optimizer, got "
-                f"{type(optimizer).__name__}. Does its function end with return?"
-            )
-        own = {id(parameter) for parameter in model.parameters()}
-        moved = [p for group in optimizer.param_groups for p in group["params"]]
-        if any(id(parameter) not in own for parameter in moved):
-            raise ValueError(
-                "cross_validate: make_optimizer must build a new optimizer for the model "
-                "it is given, got one that holds other weights, such as an earlier "
-                "fold's. Write lambda model: Adam(model.parameters())."
-            )
-        return optimizer
-
-    def scheduler(self, scheduler: object, optimizer: torch.optim.Optimizer):
-        """Return the scheduler, or say that it belongs elsewhere or needs a score."""
-        from torch.optim import lr_scheduler
-
-        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
-            raise TypeError(
-                "cross_validate: make_scheduler must not return ReduceLROnPlateau: it "
-                "would read the fold's score during training. Use one without a metric."
-            )
-        if not isinstance(scheduler, lr_scheduler.LRScheduler):
-            raise TypeError(
-                "cross_validate: make_scheduler must return a scheduler, got "
-                f"{type(scheduler).__name__}. Does its function end with return?"
-            )
-        if scheduler.optimizer is not optimizer:
-            raise ValueError(
-                "cross_validate: make_scheduler must build a new scheduler for the "
-                "optimizer it is given, got one that steps another. "
-                "Write lambda optimizer: StepLR(optimizer, 5)."
-            )
-        return scheduler
+        parts = [("the same object twice", model)]
+        for name, part in [*trained, *model.named_buffers()]:
+            parts.append((f"{name} of an earlier fold", part))
+        used = {id(part) for part in (ref() for ref in self._parts) if part is not None}
+        reused = [told for told, part in parts if id(part) in used]
+        must = "make_model must build a new model at each call"
+        advice = "Move the call of the class into the function."
+        got = "".join(reused[:1])
+        require(not reused, ValueError, "cross_validate", must, got, advice)
+        self._parts += [weakref.ref(part) for _, part in parts]
 
 
-def _finite_score(value: object, number: int) -> float:
-    """Return a fold's score as a float, or say that it is none."""
-    try:
-        score = float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(
-            f"cross_validate: score must return one number, got {type(value).__name__}."
-        ) from None
-    if not math.isfinite(score):
-        raise ValueError(
-            f"cross_validate: score must be finite, got {score} in fold {number}. "
-            "Look at that fold's outputs: nan inputs, or a loss that diverged?"
-        )
-    return score
+def _require_own_weights(optimizer: object, model: nn.Module) -> None:
+    """Raise an error if an optimizer moves other weights than the model's."""
+    name, advice = "what make_optimizer returns", "Does it end with return?"
+    require_type("cross_validate", name, optimizer, (torch.optim.Optimizer,), advice)
+    own = {id(parameter) for parameter in model.parameters()}
+    moved = [p for group in optimizer.param_groups for p in group["params"]]
+    must = "make_optimizer must build a new optimizer for the model it is given"
+    got = "one that holds other weights, such as an earlier fold's"
+    advice = "Write lambda model: Adam(model.parameters())."
+    fine = all(id(parameter) in own for parameter in moved)
+    require(fine, ValueError, "cross_validate", must, got, advice)
 
 
-def _some(scores: list[float]) -> list[float]:
-    """Return the scores, or say that there was no fold."""
-    if not scores:
-        raise ValueError(
-            "cross_validate: folds must hold at least one fold, got none. "
-            "An iterator can be used once: call kfold_loaders again."
-        )
-    return scores
+def _require_own_optimizer(scheduler: object, optimizer: torch.optim.Optimizer) -> None:
+    """Raise an error if there is a scheduler, and it steps another optimizer."""
+    own = scheduler is None or scheduler.optimizer is optimizer
+    must = "make_scheduler must build a new scheduler for the optimizer it is given"
+    advice = "Write lambda optimizer: StepLR(optimizer, 5)."
+    require(own, ValueError, "cross_validate", must, "one that steps another", advice)

@@ -11,13 +11,22 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+
+from helpers._arguments import (
+    require_batches,
+    require_each,
+    require_module,
+    require_shape,
+    require_some,
+    require_tensor,
+    require_type,
+)
 
 Yielded = TypeVar("Yielded")
 
 
 def evaluating(
-    model: nn.Module, inference: bool = False
+    model: nn.Module, *, inference: bool = False
 ) -> AbstractContextManager[None]:
     """Switch to ``eval()`` without gradients; give every submodule its own mode back.
 
@@ -28,16 +37,15 @@ def evaluating(
     Args:
         model: any ``nn.Module``. What happens to its modes inside is undone, after an
             exception too.
-        inference: whether gradients are off by ``torch.inference_mode()`` in place of
-            ``torch.no_grad()``. Autograd never takes its results again: not for results
-            that are trained on later, nor for a model that keeps tensors from one call
-            to the next.
+        inference: use ``torch.inference_mode()`` instead of ``torch.no_grad()``.
+            Autograd never takes its results again: not for results that are trained on
+            later, nor for a model that keeps tensors from one call to the next.
 
     Returns:
         A context manager, or a decorator. It may be used again, and inside itself.
 
     Raises:
-        TypeError: if ``model`` is no module or ``inference`` no bool.
+        TypeError: if ``model`` is not a module.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
@@ -49,12 +57,7 @@ def evaluating(
 
     Source: https://docs.pytorch.org/docs/stable/notes/autograd.html#locally-disabling-gradient-computation
     """
-    _require_module("evaluating", model)
-    if not isinstance(inference, bool):
-        raise TypeError(
-            "evaluating: inference must be True or False, got "
-            f"{_got_inference(inference)}"
-        )
+    require_module("evaluating", model)
     grad = torch.inference_mode if inference else torch.no_grad
     return _Reusable(partial(_evaluating, model, grad))
 
@@ -76,89 +79,6 @@ def _evaluating(model: nn.Module, without_gradients: type) -> Iterator[None]:
                 module.training = mode
 
 
-def kept_for_backward(
-    model: nn.Module,
-) -> AbstractContextManager[Callable[[], int]]:
-    """Count the bytes that autograd keeps of what runs inside, weights left out.
-
-    The function that counts has a ``peak``: the most that was held at a time so far.
-
-    Args:
-        model: its weights and buffers are not counted; they are there anyway.
-
-    Returns:
-        A context manager that yields a function. Called at any time, inside or
-        afterwards, it returns the bytes that a graph still holds. Memory that two
-        tensors share counts once; a tensor with gaps counts from its first element to
-        its last. A batch counts too, if a weight's gradient needs it. The manager may be
-        used again: each use has a count of its own.
-
-    Raises:
-        TypeError: if ``model`` is no module.
-
-    Example:
-        >>> model = nn.Linear(4, 2)
-        >>> with kept_for_backward(model) as kept_bytes:
-        ...     output = model(torch.ones(3, 4))
-        >>> kept_bytes()  # the input, 3 x 4 numbers of 4 bytes
-        48
-        >>> del output
-        >>> kept_bytes()
-        0
-        >>> kept_bytes.peak
-        48
-
-    Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.saved_tensors_hooks
-    """
-    _require_module("kept_for_backward", model)
-    return _Reusable(partial(_kept_for_backward, model))
-
-
-class _Box:
-    """Holds a saved tensor for as long as the graph holds the box."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        # An operation's own output would hold the operation, and so itself.
-        self.tensor = tensor.detach()
-
-
-@contextmanager
-def _kept_for_backward(model: nn.Module) -> Iterator[Callable[[], int]]:
-    boxes = weakref.WeakSet()
-    weights = (*model.parameters(), *model.buffers())
-    own = {weight.untyped_storage().data_ptr() for weight in weights}
-
-    def pack(tensor: Tensor) -> _Box:
-        box = _Box(tensor)
-        if tensor.untyped_storage().data_ptr() not in own:
-            boxes.add(box)
-            kept_bytes.peak = max(kept_bytes.peak, kept_bytes())
-        return box
-
-    def kept_bytes() -> int:
-        return _bytes_covered(box.tensor for box in boxes)
-
-    kept_bytes.peak = 0
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda box: box.tensor):
-        yield kept_bytes
-
-
-def _bytes_covered(tensors: Iterable[Tensor]) -> int:
-    """Return the bytes of memory that the tensors cover, each byte counted once."""
-    spans, total, end = [], 0, (0, 0)
-    for t in tensors:
-        if t.numel():  # a dimension that was expanded has stride 0
-            last = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-            start = t.storage_offset() * t.itemsize
-            stop = start + (last + 1) * t.itemsize
-            spans.append((t.untyped_storage().data_ptr(), start, stop))
-    for storage, start, stop in sorted(spans):
-        seen = end[1] if end[0] == storage else start
-        total += max(0, stop - max(start, seen))
-        end = storage, max(stop, seen)
-    return total
-
-
 class _Reusable(ContextDecorator):
     """A context manager that makes a new one for each ``with``."""
 
@@ -175,39 +95,6 @@ class _Reusable(ContextDecorator):
         return self._open.pop().__exit__(*error)
 
 
-def _require_module(caller: str, model: object) -> None:
-    """Raise an error that names the caller, unless it got a module."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"{caller}: model must be an nn.Module, got {_got(model)}")
-
-
-def _got_inference(inference: object) -> str:
-    """Say what came in place of a bool, and what to pass."""
-    if isinstance(inference, nn.Module):
-        name = type(inference).__name__
-        return f"a second model ({name}). Put both into one: nn.ModuleList(models)."
-    return f"{inference!r:.60}. Pass False for torch.no_grad()."
-
-
-def _got(model: object) -> str:
-    """Say what came in place of a module, and what to pass."""
-    if isinstance(model, type):
-        return (
-            f"the class {model.__name__}. Build a model first: {model.__name__}(...)."
-        )
-    name = type(model).__name__
-    if isinstance(model, dict):
-        return f"{name}. Build the model, load the weights into it, and pass the model."
-    if isinstance(model, (list, tuple)):
-        return f"{name}. Put several models into one: nn.ModuleList(models)."
-    if callable(model):
-        return f"{name}. A function has no mode; pass the module that it calls."
-    return f"{name}. Pass the model itself."
-
-
-# --- a model's answers on a whole data set -----------------------------------------------
-
-
 def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
     """Return the true and the predicted class of every sample, for any metric.
 
@@ -219,7 +106,7 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
     Args:
         model: returns logits, not probabilities: ``(B, C)`` for C classes, where the
             largest wins, or ``(B,)`` or ``(B, 1)`` for two, where a logit above 0 is
-            class 1. It is on one device; inputs are moved there.
+            class 1. Inputs are moved to the device of its first weight.
         loader: yields ``(x, y)`` or ``(x1, x2, ..., y)`` in batches; the model is called
             with all inputs. ``y`` holds classes from 0, ``(B,)`` or ``(B, 1)``: integers,
             bool, or whole floating-point numbers.
@@ -228,11 +115,11 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
         ``y_true`` and ``y_pred``, int64 ``(N,)`` on the CPU.
 
     Raises:
-        TypeError: if ``model`` is no module, ``loader`` yields no batches, or inputs,
-            ``y`` or the model's output are no tensors of the right type.
-        ValueError: if there is no batch, a tensor holds no data, the model is on several
-            devices, its output is not finite or has the wrong shape, or ``y`` has the
-            wrong shape or holds something else than the model's classes.
+        TypeError: if ``model`` is not a module, ``loader`` yields no batches, or inputs,
+            ``y`` or the model's output are not tensors of the right type.
+        ValueError: if there is no batch, the output is not finite or has the wrong
+            shape, or ``y`` has the wrong shape or holds something other than the
+            model's classes.
 
     Warns:
         UserWarning: if all outputs for two classes lie between 0 and 1, as probabilities
@@ -289,30 +176,18 @@ def _collect(
     caller: str, model: nn.Module, loader: Iterable, reduce: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return all targets and all reduced logits, or say what is wrong."""
-    device = _device(caller, model)
-    no_batches = (Dataset, Tensor, dict, str)
-    if isinstance(loader, no_batches) or not hasattr(loader, "__iter__"):
-        raise TypeError(
-            f"{caller}: loader must yield batches, got {type(loader).__name__}. "
-            "Wrap a data set: DataLoader(dataset, batch_size=256)."
-        )
-    results, widths = [], set()
+    require_module(caller, model)
+    wrap = "Wrap a data set: DataLoader(dataset, batch_size=256)."
+    require_batches(caller, "loader", loader, wrap)
+    tensors = (*model.parameters(), *model.buffers())
+    device = tensors[0].device if tensors else None
+    results = []
     with evaluating(model):
         for count, batch in enumerate(loader, 1):
-            where = f"{caller}: batch {count}: "
-            y, logits = _one_batch(where, model, device, batch)
-            widths.add(logits.shape[1:])
-            if len(widths) > 1:
-                raise ValueError(
-                    f"{where}model must return as many classes as for the batch before, "
-                    f"got rows of shape {tuple(logits.shape[1:])}."
-                )
+            y, logits = _one_batch(f"{caller}: batch {count}", model, device, batch)
             results.append((y, reduce(logits)))
-    if not results:
-        raise ValueError(
-            f"{caller}: loader must yield at least one batch, got none. Is the data set "
-            "empty, a generator used up, or drop_last=True with few samples?"
-        )
+    advice = "Is the data set empty, a generator used up, or drop_last=True?"
+    require_some(caller, "loader", results, "batch", advice)
     y_true, reduced = zip(*results, strict=True)
     return torch.cat(y_true), torch.cat(reduced)
 
@@ -321,112 +196,46 @@ def _one_batch(
     where: str, model: nn.Module, device: torch.device | None, batch: object
 ) -> tuple[Tensor, Tensor]:
     """Return targets and logits of a batch on the CPU; nothing else of it stays alive."""
-    *inputs, y = _parts(where, batch)
-    if device is not None:
-        inputs = [x.to(device) for x in inputs]
-    logits = _logits(where, model(*inputs), len(y))
+    collate = "Give it a collate_fn that returns (x, y) or (x1, x2, ..., y)."
+    require_type(where, "what loader yields", batch, (tuple, list), collate)
+    *inputs, y = batch
+    named = {f"input {i}": x for i, x in enumerate(inputs, 1)} | {"y": y}
+    for name, part in named.items():
+        advice = "Let DataLoader(dataset, batch_size=...) make the batches."
+        require_tensor(where, name, part, advice)
+    # A model without a tensor of its own takes the inputs where they are.
+    logits = _logits(where, model(*(x.to(device or x.device) for x in inputs)))
     return _classes(where, y, logits), logits
 
 
-def _device(caller: str, model: object) -> torch.device | None:
-    """Return the one device of a model, None if it holds no tensor."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(
-            f"{caller}: model must be an nn.Module, got {type(model).__name__}. "
-            "Put a function into a module's forward."
-        )
-    devices = {t.device for t in (*model.parameters(), *model.buffers())}
-    if len(devices) > 1:
-        names = ", ".join(sorted(map(str, devices)))
-        raise ValueError(
-            f"{caller}: model must be on one device, got {names}. Move it: "
-            "model.to(device)."
-        )
-    if any(device.type == "meta" for device in devices):
-        raise ValueError(
-            f"{caller}: model must hold data, got weights on the 'meta' device. Load its "
-            "weights first: model.to_empty(device=...), then load_state_dict."
-        )
-    return devices.pop() if devices else None
-
-
-def _parts(where: str, batch: object) -> tuple[Tensor, ...]:
-    """Return the tensors of a batch: one or more inputs and the targets."""
-    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-        got = type(batch).__name__
-        got += f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-        raise TypeError(
-            f"{where}loader must yield tuples (x, y) or (x1, x2, ..., y), got {got}. "
-            "Give it a collate_fn that does."
-        )
-    for i, part in enumerate(batch, 1):
-        name = "y" if i == len(batch) else f"input {i}"
-        if not isinstance(part, Tensor):
-            raise TypeError(
-                f"{where}{name} must be a torch.Tensor, got {type(part).__name__}. "
-                "Let DataLoader(dataset, batch_size=...) make the batches."
-            )
-        if part.is_meta:
-            raise ValueError(
-                f"{where}{name} must hold data, got a tensor on the 'meta' device. "
-                "Pass real tensors; they may be on any other device."
-            )
-    if batch[-1].ndim == 0 or len(batch[-1]) == 0:
-        raise ValueError(
-            f"{where}y must hold the class of at least one sample, got shape "
-            f"{tuple(batch[-1].shape)}. Let DataLoader(dataset, batch_size=...) batch."
-        )
-    return tuple(batch)
-
-
-def _logits(where: str, output: object, rows: int) -> Tensor:
+def _logits(where: str, output: object) -> Tensor:
     """Return the model's output on the CPU as ``(B, C)``, or ``(B,)`` for two classes."""
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        got = output.dtype if isinstance(output, Tensor) else type(output).__name__
-        raise TypeError(
-            f"{where}model must return a floating-point tensor of logits, got {got}. "
-            "Use a module whose forward returns the logits alone."
-        )
-    if output.ndim not in (1, 2) or len(output) != rows or output.shape[-1] == 0:
-        raise ValueError(
-            f"{where}model must return logits (B, C), (B, 1) or (B,), one row for each "
-            f"target, got shape {tuple(output.shape)} for {rows} in y. Write squeeze(1), "
-            "not squeeze(); flatten the positions of tokens or pixels into the batch."
-        )
+    advice = "Use a module whose forward returns the logits alone."
+    require_tensor(where, "what model returns", output, advice, floating=True)
+    fine = output.ndim in (1, 2) and output.shape[-1] > 0
+    must = "logits (B, C), (B, 1) or (B,)"
+    advice = "Write squeeze(1), not squeeze(); flatten tokens or pixels into the batch."
+    require_shape(where, "what model returns", output, fine, must, advice)
     output = output.detach().to("cpu", copy=True)
-    if not torch.isfinite(output).all():
-        row = (~torch.isfinite(output)).nonzero()[0, 0].item()
-        raise ValueError(
-            f"{where}model must return finite logits, got {output[row].tolist()} for "
-            f"sample {row}. Look for nan in its input, or an overflow in float16."
-        )
+    advice = "Look for nan in its input, or an overflow in float16."
+    require_each(where, "logits", output, output.isfinite(), "finite", advice)
     return output.squeeze(1) if output.shape[1:] == (1,) else output
 
 
 def _classes(where: str, y: Tensor, logits: Tensor) -> Tensor:
     """Return the targets as int64 ``(B,)`` on the CPU."""
-    if y.shape not in ((len(logits),), (len(logits), 1)):
-        raise ValueError(
-            f"{where}y must hold one class for each of {len(logits)} samples, (B,) or "
-            f"(B, 1), got shape {tuple(y.shape)}. For one-hot rows pass y.argmax(dim=1)."
-        )
-    if y.is_complex():
-        raise TypeError(f"{where}y must hold classes, got {y.dtype}. Take y.real.")
+    rows = len(logits)
+    must = f"({rows},) or ({rows}, 1), one class for each row of logits"
+    advice = "For one-hot rows pass y.argmax(dim=1)."
+    require_shape(where, "y", y, y.shape in ((rows,), (rows, 1)), must, advice)
     # A copy: a loader's workers share memory, and a file handle, with what they yield.
     y = y.detach().to("cpu", copy=True).reshape(-1)
     count = 2 if logits.ndim == 1 else logits.shape[1]
     whole = y.long()
-    wrong = (whole != y) | (whole < 0) | (whole >= count)  # nan is not whole
-    if wrong.any():
-        row = wrong.nonzero()[0].item()
-        raise ValueError(
-            f"{where}y must hold classes from 0 to {count - 1}, got {y[row].item()} for "
-            f"sample {row}. Leave out ignored samples, and renumber classes from 0."
-        )
+    known = (whole == y) & (whole >= 0) & (whole < count)  # nan is not whole
+    advice = "Leave out ignored samples, and renumber classes from 0."
+    require_each(where, "y", y, known, f"classes from 0 to {count - 1}", advice)
     return whole
-
-
-# --- a test for any model ----------------------------------------------------------------
 
 
 def depends_on_batch(
@@ -447,37 +256,20 @@ def depends_on_batch(
         True if some output moves by more than ``atol``.
 
     Raises:
-        TypeError: if ``model`` cannot be called, ``x`` is no tensor, or the model
-            returns something else than a tensor.
-        ValueError: if ``x`` has fewer than two samples, ``atol`` is negative, or the
-            output has not one row per sample or is not finite.
+        TypeError: if ``x``, or what the model returns, is not a tensor.
+        ValueError: if ``x`` has fewer than two samples, or the output has not one row
+            per sample or is not finite.
 
     Example:
         >>> x = torch.randn(4, 3)
         >>> depends_on_batch(nn.Softmax(dim=1), x), depends_on_batch(nn.Softmax(dim=0), x)
         (False, True)
     """
-    if not callable(model):
-        raise TypeError(
-            f"depends_on_batch: model must be a module or a function, got {model!r}."
-        )
-    if not isinstance(x, Tensor):
-        raise TypeError(
-            f"depends_on_batch: x must be a torch.Tensor, got {type(x).__name__}. "
-            "Convert it: torch.as_tensor(x)."
-        )
-    if x.ndim == 0 or len(x) < 2:
-        raise ValueError(
-            "depends_on_batch: x must hold at least two samples (B, ...), got shape "
-            f"{tuple(x.shape)}. One sample has no neighbours."
-        )
-    if not atol >= 0:
-        raise ValueError(f"depends_on_batch: atol must be 0 or more, got {atol}.")
-
-    alone = torch.no_grad()
-    if isinstance(model, nn.Module):
-        alone = evaluating(model)
-    with alone:
+    require_tensor("depends_on_batch", "x", x)
+    several, must = x.ndim > 0 and len(x) > 1, "(B, ...) with at least two samples"
+    advice = "One sample has no neighbours: pass two."
+    require_shape("depends_on_batch", "x", x, several, must, advice)
+    with evaluating(model) if isinstance(model, nn.Module) else torch.no_grad():
         together = _rows(model, x)
         # Each in a batch of its own copies: a batch of one, some layers refuse.
         moved = max(
@@ -489,20 +281,96 @@ def depends_on_batch(
 
 def _rows(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Call the model and return its output in float64, or say what is wrong with it."""
-    output = model(x)
-    if not isinstance(output, Tensor):
-        raise TypeError(
-            "depends_on_batch: model must return a tensor, got "
-            f"{type(output).__name__}. Wrap it: lambda x: model(x)[0]."
-        )
-    if output.ndim == 0 or len(output) != len(x):
-        raise ValueError(
-            "depends_on_batch: model must return one row per sample, got shape "
-            f"{tuple(output.shape)} for {len(x)} samples."
-        )
-    if not torch.isfinite(output).all():
-        raise ValueError(
-            "depends_on_batch: model returned nan or inf, so nothing can be compared. "
-            "Look for a masked row or an overflow first."
-        )
+    output, name = model(x), "what model returns"
+    advice = "Pass a function that returns it: lambda x: model(x)[0]."
+    require_tensor("depends_on_batch", name, output, advice)
+    rows = output.shape[:1] == x.shape[:1]
+    must = f"({len(x)}, ...), one row for each sample"
+    advice = "Leave out what sums or averages over the batch."
+    require_shape("depends_on_batch", name, output, rows, must, advice)
+    advice = "Look for a masked row or an overflow: nan cannot be compared."
+    require_each("depends_on_batch", name, output, output.isfinite(), "finite", advice)
     return output.double()
+
+
+def kept_for_backward(
+    model: nn.Module,
+) -> AbstractContextManager[Callable[[], int]]:
+    """Count the bytes that autograd keeps of what runs inside, weights left out.
+
+    The function that counts has a ``peak``: the most that was held at a time so far.
+
+    Args:
+        model: its weights and buffers are not counted; they are there anyway.
+
+    Returns:
+        A context manager that yields a function. Called at any time, inside or
+        afterwards, it returns the bytes that a graph still holds. Memory that two
+        tensors share counts once; a tensor with gaps counts from its first element to
+        its last. A batch counts too, if a weight's gradient needs it. The manager may be
+        used again: each use has a count of its own.
+
+    Raises:
+        TypeError: if ``model`` is not a module.
+
+    Example:
+        >>> model = nn.Linear(4, 2)
+        >>> with kept_for_backward(model) as kept_bytes:
+        ...     output = model(torch.ones(3, 4))
+        >>> kept_bytes()  # the input, 3 x 4 numbers of 4 bytes
+        48
+        >>> del output
+        >>> kept_bytes()
+        0
+        >>> kept_bytes.peak
+        48
+
+    Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.saved_tensors_hooks
+    """
+    require_module("kept_for_backward", model)
+    return _Reusable(partial(_kept_for_backward, model))
+
+
+class _Box:
+    """Holds a saved tensor for as long as the graph holds the box."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        # An operation's own output would hold the operation, and so itself.
+        self.tensor = tensor.detach()
+
+
+@contextmanager
+def _kept_for_backward(model: nn.Module) -> Iterator[Callable[[], int]]:
+    boxes = weakref.WeakSet()
+    weights = (*model.parameters(), *model.buffers())
+    own = {weight.untyped_storage().data_ptr() for weight in weights}
+
+    def pack(tensor: Tensor) -> _Box:
+        box = _Box(tensor)
+        if tensor.untyped_storage().data_ptr() not in own:
+            boxes.add(box)
+            kept_bytes.peak = max(kept_bytes.peak, kept_bytes())
+        return box
+
+    def kept_bytes() -> int:
+        return _bytes_covered(box.tensor for box in boxes)
+
+    kept_bytes.peak = 0
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda box: box.tensor):
+        yield kept_bytes
+
+
+def _bytes_covered(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of memory that the tensors cover, each byte counted once."""
+    spans, total, end = [], 0, (0, 0)
+    for t in tensors:
+        if t.numel():  # a dimension that was expanded has stride 0
+            last = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+            start = t.storage_offset() * t.itemsize
+            stop = start + (last + 1) * t.itemsize
+            spans.append((t.untyped_storage().data_ptr(), start, stop))
+    for storage, start, stop in sorted(spans):
+        seen = end[1] if end[0] == storage else start
+        total += max(0, stop - max(start, seen))
+        end = storage, max(stop, seen)
+    return total

@@ -10,6 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from helpers._arguments import (
+    require,
+    require_each,
+    require_shape,
+    require_some,
+    require_tensor,
+    require_type,
+)
+
 CHUNK = 2**20  # numbers looked at together: 4 MiB of float32 stay in the cache
 
 
@@ -53,7 +62,6 @@ class MeanStd:
             The same as one pass over all of the images, whatever their order.
 
         Raises:
-            TypeError: if ``other`` is no MeanStd.
             ValueError: if the numbers of channels differ.
 
         Example:
@@ -66,16 +74,9 @@ class MeanStd:
         Source: Chan, Golub and LeVeque (1983), "Algorithms for Computing the Sample
         Variance". https://doi.org/10.1080/00031305.1983.10483115
         """
-        if not isinstance(other, MeanStd):
-            raise TypeError(
-                f"MeanStd.merge: other must be a MeanStd, got {type(other).__name__}. "
-                "Pass what dataset_mean_std returned."
-            )
-        if self.mean64.shape != other.mean64.shape:
-            raise ValueError(
-                "MeanStd.merge: other must have as many channels, got "
-                f"{len(self.mean64)} and {len(other.mean64)}. Merge like with like."
-            )
+        alike, must = self.mean64.shape == other.mean64.shape, tuple(self.mean64.shape)
+        advice = "Merge images of one kind."
+        require_shape("MeanStd.merge", "other", other.mean64, alike, must, advice)
         count = self.count + other.count
         delta = other.mean64 - self.mean64
         share = other.count / count
@@ -133,7 +134,7 @@ def dataset_mean_std(
     """
     stats, buffer, seen = None, None, 0
     with _bar(data, progress) as bar:
-        for images in _batches("dataset_mean_std", data, batch_size, num_workers):
+        for images in _batches(data, batch_size, num_workers):
             buffer = _buffer(images) if buffer is None else buffer
             for chunk in images.split(max(1, CHUNK // images[0].numel())):
                 part = _chunk_stats(chunk, seen, stats, buffer)
@@ -191,14 +192,8 @@ def _total(x: Tensor) -> Tensor:
 
 def _slow_stats(chunk: Tensor, seen: int) -> MeanStd:
     """Return the statistics of difficult images in float64, or name a bad pixel."""
-    wrong = ~chunk.isfinite()
-    if wrong.any():
-        n, c, h, w = wrong.nonzero()[0].tolist()
-        raise ValueError(
-            f"dataset_mean_std: pixels must be finite, got {chunk[n, c, h, w].item()} "
-            f"at image {seen + n}, channel {c}, row {h}, column {w}. "
-            "Leave the image out, or repair it."
-        )
+    finite, advice = chunk.isfinite(), "Leave the image out, or repair it."
+    require_each("dataset_mean_std", "pixels", chunk, finite, "finite", advice, seen)
     x = chunk.cpu().double().flatten(2)
     low, high = x.amin(dim=(0, 2)), x.amax(dim=(0, 2))
     # The mean of equal numbers can differ from them in the last bit.
@@ -222,71 +217,49 @@ def _warn_of_constants(stats: MeanStd) -> None:
 
 
 _Kind = tuple[tuple[int, ...], torch.dtype]  # of one image
+# How many dimensions there are instead of four: their names, and what to do.
+OTHER_SHAPES = {
+    1: ("(N,) = ", "Return the image first, then the label."),
+    3: ("(N, H, W) = ", "Add a channel axis: images.unsqueeze(1)."),
+}
+RESHAPE = "Reshape them: images.view(N, C, H, W)."
 
 
 def _batches(
-    caller: str, data: Tensor | Dataset | DataLoader, batch_size: int, num_workers: int
+    data: Tensor | Dataset | DataLoader, batch_size: int, num_workers: int
 ) -> Iterator[Tensor]:
     """Yield checked batches ``(N, C, H, W)`` without their labels.
 
-    Args:
-        caller: the function that errors should name.
-        data: a tensor ``(N, C, H, W)``, which is one batch; a data set of images, alone
-            or first in a tuple; or a loader of such batches.
-        batch_size: images read at once from a data set.
-        num_workers: processes that read a data set.
-
-    Yields:
-        uint8 or floating-point images, all of one size and type.
-
-    Raises:
-        TypeError: if ``data`` or an image has a type that cannot be used.
-        ValueError: if there are no images, or they are not ``(N, C, H, W)`` of one size.
-
-    Example:
-        >>> [len(b) for b in _batches("me", torch.utils.data.TensorDataset(
-        ...     torch.rand(5, 3, 8, 8), torch.arange(5)), 2, 0)]
-        [2, 2, 1]
+    They are uint8 or floating point, and all of one size and type.
     """
-    if not isinstance(data, (Tensor, Dataset, DataLoader)):
-        raise TypeError(
-            f"{caller}: data must be a tensor, Dataset or DataLoader, got "
-            f"{type(data).__name__}. Convert it: torch.as_tensor(data)."
-        )
+    kinds, advice = (
+        (Tensor, Dataset, DataLoader),
+        "Pass torch.as_tensor(np.stack(data)).",
+    )
+    require_type("dataset_mean_std", "data", data, kinds, advice)
     first, seen = None, 0
-    for images in _read(caller, data, batch_size, num_workers):
-        kind = _kind(caller, images, seen)
-        if first not in (None, kind):
-            raise ValueError(
-                f"{caller}: images must have one size and type, got {_told(first)} and "
-                f"then {_told(kind)} at image {seen}. Resize and convert them as in "
-                "training."
-            )
-        first = kind
+    for images in _read(data, batch_size, num_workers):
+        kind = _kind(images, seen)
+        first = first or kind
+        got = f"{_shown(first)} and then {_shown(kind)} at image {seen}"
+        must, advice = (
+            "images must have one size and type",
+            "Resize them as in training.",
+        )
+        require(kind == first, ValueError, "dataset_mean_std", must, got, advice)
         seen += len(images)
         yield images.as_subclass(Tensor)  # torchvision's own class is slower
-    if first is None:
-        raise ValueError(
-            f"{caller}: data must hold at least one image, got none. "
-            "Check the split or the filter that made it."
-        )
+    advice = "Check the split or the filter that made it."
+    require_some("dataset_mean_std", "data", seen, "image", advice)
 
 
-def _read(caller: str, data, batch_size: int, num_workers: int) -> Iterator[object]:
+def _read(data, batch_size: int, num_workers: int) -> Iterator[object]:
     """Yield batches as they come."""
     if isinstance(data, Tensor):
         yield data
     elif isinstance(data, DataLoader):
-        try:
-            for batch in data:
-                yield batch[0] if isinstance(batch, (tuple, list)) else batch
-        except RuntimeError as error:
-            if "equal size" not in str(error):
-                raise
-            raise ValueError(
-                f"{caller}: images must have one size, got a batch with several: "
-                f"{str(error).splitlines()[-1]}. Resize them as in training."
-            ) from error
+        for batch in data:
+            yield batch[0] if isinstance(batch, (tuple, list)) else batch
     else:
         loader = DataLoader(
             data, batch_size, num_workers=num_workers, collate_fn=_stack
@@ -306,47 +279,29 @@ def _stack(samples: list) -> Tensor | list:
     return [i.unsqueeze(0) if isinstance(i, Tensor) else i for i in images]
 
 
-def _kind(caller: str, images: object, seen: int) -> _Kind:
+def _kind(images: object, seen: int) -> _Kind:
     """Return shape and dtype of one image, or say what is wrong with the batch."""
-    dense = isinstance(images, Tensor) and images.layout == torch.strided
-    if not dense or images.is_meta:
-        got = type(images).__name__ if not isinstance(images, Tensor) else images.layout
-        raise TypeError(
-            f"{caller}: images must be dense tensors with data, got {got} at image "
-            f"{seen}. Add the transform v2.ToImage(), and return the image first."
-        )
-    if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise TypeError(
-            f"{caller}: images must be uint8 or floating point, got {images.dtype} at "
-            f"image {seen}. Convert them as in training: images.float()."
-        )
-    _require_shape(caller, tuple(images.shape))
-    return tuple(images.shape[1:]), images.dtype
-
-
-def _require_shape(caller: str, shape: tuple[int, ...]) -> None:
-    """Raise unless a shape is (N, C, H, W) and not empty; warn of channels last."""
-    if len(shape) != 4:
-        names = {1: "(N,) = ", 2: "(N, D) = ", 3: "(N, H, W) = "}.get(len(shape), "")
-        advice = {
-            1: "Return the image first, then the label.",
-            3: "Add a channel axis: images.unsqueeze(1).",
-        }.get(len(shape), "Reshape them: images.view(N, C, H, W).")
-        raise ValueError(
-            f"{caller}: images must be (N, C, H, W), got {names}{shape}. {advice}"
-        )
-    if 0 in shape:
-        raise ValueError(
-            f"{caller}: data must hold at least one image with pixels, got shape "
-            f"{shape}. Check the split or the filter that made it."
-        )
+    caller, name = "dataset_mean_std", f"image {seen}"
+    advice = "Add the transform v2.ToImage(), and return the image first."
+    require_tensor(caller, name, images, advice)
+    fine = images.dtype == torch.uint8 or images.is_floating_point()
+    advice = "Convert them as in training: images.float()."
+    must = "images must be uint8 or floating point"
+    require(fine, TypeError, caller, must, images.dtype, advice)
+    shape = tuple(images.shape)
+    names, advice = OTHER_SHAPES.get(len(shape), ("", RESHAPE))
+    must, got = "images must be (N, C, H, W)", f"{names}{shape}"
+    require(len(shape) == 4, ValueError, caller, must, got, advice)
+    advice = "Check the split or the filter that made it."
+    require_some(caller, "data", images.numel(), "image with pixels", advice)
     if shape[3] in (1, 3, 4) and min(shape[1:3]) >= 16:
         warnings.warn(
             f"{caller}: {shape} looks like (N, H, W, C), and is taken for {shape[1]} "
             "channels. If so: images.permute(0, 3, 1, 2).",
             stacklevel=5,
         )
+    return shape[1:], images.dtype
 
 
-def _told(kind: _Kind) -> str:
+def _shown(kind: _Kind) -> str:
     return f"{kind[0]} of {kind[1]}"

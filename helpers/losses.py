@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from helpers._arguments import require, require_each, require_shape, require_tensor
+
 
 def pos_weight(targets: Tensor) -> Tensor:
     """Return negatives per positive: the ``pos_weight`` that balances each class.
@@ -21,7 +23,7 @@ def pos_weight(targets: Tensor) -> Tensor:
         float32, ``()`` or ``(C,)``, on the device of ``targets``.
 
     Raises:
-        TypeError: if ``targets`` is not a tensor, or complex.
+        TypeError: if ``targets`` is not a tensor.
         ValueError: if it has the wrong rank, is empty, holds anything but 0 and 1,
             or a class has no positive or no negative.
 
@@ -48,7 +50,7 @@ def prior_logits(targets: Tensor) -> Tensor:
         ``log(p / (1 - p))`` as float32, ``()`` or ``(C,)``, on the device of ``targets``.
 
     Raises:
-        TypeError: if ``targets`` is not a tensor, or complex.
+        TypeError: if ``targets`` is not a tensor.
         ValueError: if it has the wrong rank, is empty, holds anything but 0 and 1,
             or a class has no positive or no negative.
 
@@ -67,47 +69,20 @@ def prior_logits(targets: Tensor) -> Tensor:
 
 def _counts(caller: str, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Count positives and negatives of each class, or say what is wrong."""
-    if not isinstance(targets, Tensor):
-        raise TypeError(
-            f"{caller}: targets must be a torch.Tensor, got {type(targets).__name__}. "
-            "Convert it: torch.as_tensor(targets)."
-        )
-    if targets.is_complex():
-        raise TypeError(
-            f"{caller}: targets must be real zeros and ones, got {targets.dtype}. "
-            "Take targets.real."
-        )
-    if targets.is_meta:
-        raise ValueError(
-            f"{caller}: targets must hold data, got a tensor on the 'meta' device. "
-            "Pass the real targets."
-        )
-    if targets.layout != torch.strided:
-        raise TypeError(
-            f"{caller}: targets must be a dense tensor, got {targets.layout}. "
-            "Convert it: targets.to_dense()."
-        )
-    if targets.ndim not in (1, 2) or targets.numel() == 0:
-        raise ValueError(
-            f"{caller}: targets must be (N,) or (N, C) with at least one element, "
-            f"got shape {tuple(targets.shape)}. For several classes keep C as the last "
-            "dimension: targets.flatten(0, -2)."
-        )
-    wrong = (targets != 0) & (targets != 1)  # nan is neither
-    if wrong.any():
-        where = tuple(wrong.nonzero()[0].tolist())
-        raise ValueError(
-            f"{caller}: targets must be 0 or 1, got {targets[where].item()} at index "
-            f"{where}. Pass hard labels: (targets > 0.5)."
-        )
+    require_tensor(caller, "targets", targets)
+    shaped = targets.ndim in (1, 2) and targets.numel() > 0
+    must = "(N,) or (N, C) with at least one element"
+    advice = "For several classes keep C as the last dimension: targets.flatten(0, -2)."
+    require_shape(caller, "targets", targets, shaped, must, advice)
+    hard = (targets == 0) | (targets == 1)
+    advice = "Pass hard labels: (targets > 0.5)."
+    require_each(caller, "targets", targets, hard, "0 or 1", advice)
     # Float64 counts whole numbers exactly up to 2**53; float32 only up to 2**24.
     positives = targets.sum(dim=0, dtype=torch.float64)
     negatives = len(targets) - positives
-    for count, kind in ((positives, "positives"), (negatives, "negatives")):
-        if (count == 0).any():
-            which = (count.reshape(-1) == 0).nonzero().reshape(-1).tolist()
-            raise ValueError(
-                f"{caller}: targets must hold both classes, got no {kind} in column(s) "
-                f"{which}. Drop the class, or count over the whole training set."
-            )
+    alone = ((positives == 0) | (negatives == 0)).reshape(-1).nonzero().flatten()
+    must = "targets must hold 0 and 1 in every column"
+    got = f"one of them alone in column(s) {alone.tolist()}"
+    advice = "Drop the class, or count over the whole training set."
+    require(not len(alone), ValueError, caller, must, got, advice)
     return positives.float(), negatives.float()

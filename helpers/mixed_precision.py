@@ -9,6 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from helpers._arguments import (
+    require_choice,
+    require_each,
+    require_floating_type,
+    require_positive,
+    require_tensor,
+)
+
 DEVICES = ("cpu", "cuda")
 AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
 # What PyTorch says of a tensor with data, and of a module without that is moved.
@@ -55,7 +63,8 @@ def bands(
         :class:`Bands`.
 
     Raises:
-        TypeError: if ``values`` is no floating-point tensor, or ``dtype`` no such type.
+        TypeError: if ``values`` is not a floating-point tensor, ``dtype`` not such a type,
+            or ``scale`` not a number.
         ValueError: if a value is inf or nan, or ``scale`` is not positive and finite.
 
     Example:
@@ -69,8 +78,13 @@ def bands(
         Micikevicius et al. (2018), Mixed Precision Training,
         https://arxiv.org/abs/1710.03740, figure 3.
     """
-    _require_values(values, dtype, scale)
+    advice = "Call logits.retain_grad() before backward(), and pass logits.grad."
+    require_tensor("bands", "values", values, advice, floating=True)
+    require_floating_type("bands", dtype)
+    require_positive("bands", "scale", scale, "Try scale=1.0.")
     values = values.detach()
+    advice = "They overflowed before; record them in float32, without a scaler."
+    require_each("bands", "values", values, values.isfinite(), "finite", advice)
     size = (values[values != 0].double() * scale).to(dtype).abs()
     counts = (
         size == 0,
@@ -81,37 +95,12 @@ def bands(
     return Bands(*(int(count.sum()) for count in counts))
 
 
-def _require_values(values: object, dtype: object, scale: object) -> None:
-    """Raise an error unless ``bands`` can work with its arguments."""
-    if not (isinstance(values, Tensor) and values.is_floating_point()):
-        got = f"{values.dtype}" if isinstance(values, Tensor) else type(values).__name__
-        raise TypeError(
-            f"bands: values must be a floating-point tensor, got {got}. For a model "
-            "call logits.retain_grad() before backward(), and pass logits.grad."
-        )
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(
-            f"bands: dtype must be a floating-point type, got {dtype}. "
-            "Try torch.float16."
-        )
-    if not (isinstance(scale, (int, float)) and 0 < scale < float("inf")):
-        raise ValueError(
-            f"bands: scale must be positive and finite, got {scale}. Try scale=1.0."
-        )
-    bad = int((~values.isfinite()).sum())
-    if bad:
-        raise ValueError(
-            f"bands: values must be finite, got {bad} that are inf or nan. They "
-            "overflowed before; record them in float32, without a scaler."
-        )
-
-
 @contextmanager
 def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
     """Let autocast decide for a device that need not be there, on tensors without data.
 
     Inside, ``torch.empty(..., device="cuda")`` works on every machine. Its shape, type
-    and device are real, and PyTorch's own rules pick the type of every operation; only
+    and device are real, and PyTorch's own rules pick the type of every operation; but
     no kernel runs. So it shows types and shapes, and raises what autocast refuses. Make
     models and tensors inside, on their device from the start.
 
@@ -129,15 +118,8 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
         ...     logits.dtype, logits.softmax(dim=1).dtype
         (torch.float16, torch.float32)
     """
-    if device not in DEVICES:
-        raise ValueError(
-            f"dry_autocast: device must be one of {', '.join(DEVICES)}, got {device!r}."
-        )
-    if dtype not in AUTOCAST:
-        raise ValueError(
-            f"dry_autocast: dtype must be one of {', '.join(map(str, AUTOCAST))}, got "
-            f"{dtype}."
-        )
+    require_choice("dry_autocast", "device", device, DEVICES)
+    require_choice("dry_autocast", "dtype", dtype, AUTOCAST)
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     before = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import TYPE_CHECKING
+
+from helpers._arguments import require_positive, require_shape, require_some
 
 if TYPE_CHECKING:
     import torch
@@ -50,36 +50,27 @@ class RunningMean:
             weight: how much it counts, more than 0; for a batch's mean, its size.
 
         Raises:
-            TypeError: if ``value`` is no real number or tensor, or ``weight`` no number.
+            TypeError: if ``value`` is neither a real number nor a tensor, or ``weight``
+                is not a number.
             ValueError: if ``value`` has not one element, or ``weight`` is not positive
                 and finite.
         """
-        weight = _checked_weight(weight)
+        advice = "Pass len(x), and leave an empty batch out."
+        require_positive("RunningMean.update", "weight", weight, advice)
+        weight = float(weight)
         if hasattr(value, "detach"):
             self._add_tensor(value, weight)
-        elif isinstance(value, Real):
-            self._sum += float(value) * weight
         else:
-            raise TypeError(
-                "RunningMean.update: value must be a number or a tensor of one element, "
-                f"got {type(value).__name__}. Pass a batch's mean, such as loss."
-            )
+            self._sum += float(value) * weight
         self._weight += weight
 
     def _add_tensor(self, value: torch.Tensor, weight: float) -> None:
         """Add to the sum on the tensor's device, where it must not be looked at."""
         import torch
 
-        if value.numel() != 1:
-            raise ValueError(
-                "RunningMean.update: value must have one element, got shape "
-                f"{tuple(value.shape)}. Pass value.mean(), and weight=len(value)."
-            )
-        if value.is_complex():
-            raise TypeError(
-                f"RunningMean.update: value must be real, got {value.dtype}. "
-                "Pass value.abs() or value.real."
-            )
+        caller, advice = "RunningMean.update", "Pass value.mean(), weight=len(value)."
+        single = value.numel() == 1
+        require_shape(caller, "value", value, single, "of one element", advice)
         # Apple's GPUs have no float64.
         dtype = torch.float32 if value.device.type == "mps" else torch.float64
         with torch.no_grad():
@@ -92,30 +83,7 @@ class RunningMean:
         Raises:
             ValueError: if nothing was added yet.
         """
-        if not self._weight:
-            raise ValueError(
-                "RunningMean.compute: the mean of nothing, got no value yet. "
-                "Call update first; is the loader empty?"
-            )
-        return (
-            self._sum + sum(part.item() for part in self._sums.values())
-        ) / self._weight
-
-
-def _checked_weight(weight: object) -> float:
-    """Return the weight as a float, or say why it is none."""
-    if hasattr(weight, "detach"):
-        raise TypeError(
-            "RunningMean.update: weight must be a number, got a tensor, which would have "
-            "to be read at once. Pass len(x)."
-        )
-    if isinstance(weight, bool) or not isinstance(weight, Real):
-        raise TypeError(
-            f"RunningMean.update: weight must be a number, got {weight!r}. Pass len(x)."
-        )
-    if not (weight > 0 and math.isfinite(weight)):
-        raise ValueError(
-            f"RunningMean.update: weight must be more than 0 and finite, got {weight}. "
-            "Leave an empty batch out."
-        )
-    return float(weight)
+        advice = "Call update first; is the loader empty?"
+        require_some("RunningMean.compute", "the mean", self._weight, "value", advice)
+        on_devices = sum(part.item() for part in self._sums.values())
+        return (self._sum + on_devices) / self._weight

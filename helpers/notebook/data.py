@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from helpers._arguments import require_seed
+from helpers._arguments import require_floating_type, require_integer, require_seed
 
 
 class Split(NamedTuple):
@@ -41,7 +41,7 @@ def breast_cancer(
         A :class:`Split`; targets are 0 (malignant) and 1 (benign).
 
     Raises:
-        TypeError: if ``seed`` is no integer or ``dtype`` no floating-point type.
+        TypeError: if ``seed`` is not an integer or ``dtype`` not a floating-point type.
         ValueError: if ``seed`` is not from 0 to 2**32 - 1.
 
     Example:
@@ -52,7 +52,8 @@ def breast_cancer(
     Source: Wolberg, Mangasarian, Street and Street (1995), Breast Cancer Wisconsin
     (Diagnostic), as bundled by ``sklearn.datasets.load_breast_cancer``.
     """
-    _require("breast_cancer", seed, dtype)
+    require_seed("breast_cancer", seed, 2**32 - 1)
+    require_floating_type("breast_cancer", dtype)
     from sklearn.datasets import load_breast_cancer
 
     features, targets = load_breast_cancer(return_X_y=True)
@@ -70,7 +71,7 @@ def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
         A :class:`Split`: pixels ``(N, 64)`` from 0 to 1, classes as int64.
 
     Raises:
-        TypeError: if ``seed`` is no integer or ``dtype`` no floating-point type.
+        TypeError: if ``seed`` is not an integer or ``dtype`` not a floating-point type.
         ValueError: if ``seed`` is not from 0 to 2**32 - 1.
 
     Example:
@@ -81,7 +82,8 @@ def digits(seed: int = 0, dtype: torch.dtype = torch.float32) -> Split:
     Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, as
     bundled by ``sklearn.datasets.load_digits``.
     """
-    _require("digits", seed, dtype)
+    require_seed("digits", seed, 2**32 - 1)
+    require_floating_type("digits", dtype)
     from sklearn.datasets import load_digits
 
     pixels, classes = load_digits(return_X_y=True)
@@ -109,12 +111,7 @@ def photo_crops(size: int = 32) -> tuple[Tensor, Tensor]:
 
     Source: china.jpg and flower.jpg of ``sklearn.datasets.load_sample_images``.
     """
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise TypeError(f"photo_crops: size must be an integer, got {size!r}. Try 32.")
-    if not 1 <= size <= 427:
-        raise ValueError(
-            f"photo_crops: size must be from 1 to 427, got {size}. Try size=32."
-        )
+    require_integer("photo_crops", "size", size, 1, 427, "Try size=32.")
     from sklearn.datasets import load_sample_images
 
     crops = []
@@ -124,16 +121,6 @@ def photo_crops(size: int = 32) -> tuple[Tensor, Tensor]:
         crops.append(squares.permute(1, 2, 0, 3, 4).reshape(-1, 3, size, size))
     labels = torch.arange(len(crops)).repeat_interleave(len(crops[0]))
     return torch.cat(crops), labels
-
-
-def _require(caller: str, seed: object, dtype: object) -> None:
-    """Raise an error that names the caller, unless seed and dtype can be used."""
-    require_seed(caller, seed, 2**32 - 1)
-    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(
-            f"{caller}: dtype must be a floating-point type, got {dtype}. "
-            "Try torch.float32."
-        )
 
 
 def _split(features, targets, seed, standardize, x_dtype, y_dtype) -> Split:

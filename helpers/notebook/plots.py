@@ -6,6 +6,13 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from helpers._arguments import (
+    require,
+    require_choice,
+    require_shape,
+    require_some,
+    require_type,
+)
 from helpers.notebook.style import LINE_STYLES, color
 
 if TYPE_CHECKING:
@@ -14,33 +21,23 @@ if TYPE_CHECKING:
 
 
 def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """Make a figure with one panel a title, side by side.
+    """Make a figure with one panel per title, side by side.
 
     Args:
-        titles: one to four strings.
+        titles: strings; four at most stay legible.
 
     Returns:
         The figure and its axes, left to right.
 
     Raises:
-        TypeError: if ``titles`` is not a list or tuple of strings.
-        ValueError: if there are none, or more than four.
+        TypeError: if ``titles`` is not a list or tuple.
 
     Example:
         >>> figure, axes = panels(["loss", "gradient"])
         >>> [ax.get_title(loc="left") for ax in axes]
         ['loss', 'gradient']
     """
-    if not isinstance(titles, (list, tuple)):
-        raise TypeError(
-            f"panels: titles must be a list of strings, got {titles!r}. "
-            f"Write panels([{titles!r}])."
-        )
-    if not 1 <= len(titles) <= 4:
-        raise ValueError(
-            f"panels: titles must hold 1 to 4 strings, got {len(titles)}. "
-            "Draw more panels in a second figure."
-        )
+    require_type("panels", "titles", titles, (list, tuple), "Write panels([title]).")
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
@@ -61,9 +58,8 @@ def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
         role: ``"correct"``, ``"pitfall"``, ``"reference"`` or ``"extra"``.
 
     Raises:
-        TypeError: if ``x`` or ``y`` are not numbers.
-        ValueError: if they are not one-dimensional, empty, or differ in length, or the
-            role has no line style.
+        ValueError: if ``x`` or ``y`` are not numbers ``(N,)``, are empty or differ in
+            length, or the role has no line style.
 
     Example:
         >>> figure, (ax,) = panels(["loss"])
@@ -71,16 +67,8 @@ def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
         >>> ax.lines[0].get_label()
         'training loss'
     """
-    if role not in LINE_STYLES:
-        raise ValueError(
-            f"line: role must be one of {', '.join(LINE_STYLES)}, got {role!r}."
-        )
+    require_choice("line", "role", role, LINE_STYLES)
     x, y = _numbers("x", x), _numbers("y", y)
-    if x.shape != y.shape:
-        raise ValueError(
-            f"line: x and y must be equally long, got {len(x)} and {len(y)} numbers. "
-            "Pass one y for every x."
-        )
     ax.plot(x, y, color=color(role), linestyle=LINE_STYLES[role], label=label)
 
 
@@ -90,15 +78,9 @@ def _numbers(name: str, values: object):
 
     if hasattr(values, "detach"):  # bfloat16 has no NumPy type of its own
         values = values.detach().cpu().double()
-    try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"line: {name} must be numbers, got {values!r}.") from None
-    if array.ndim != 1 or not len(array):
-        raise ValueError(
-            f"line: {name} must be one-dimensional with at least one number, got shape "
-            f"{array.shape}. Pass one curve at a time."
-        )
+    array = np.asarray(values, dtype=float)
+    curve, must = array.ndim == 1 and array.size, "(N,) with at least one number"
+    require_shape("line", name, array, curve, must, "Pass one curve at a time.")
     return array
 
 
@@ -112,7 +94,7 @@ def describe(figure: Figure) -> str:
         figure: a Matplotlib figure of curves.
 
     Returns:
-        One line a curve: label, number of points, first, last, lowest, highest.
+        One line per curve: label, number of points, first, last, lowest, highest.
 
     Example:
         >>> figure, (ax,) = panels(["loss"])
@@ -157,18 +139,14 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: if ``alt`` says too little, or the figure shows no numbers.
     """
-    if not isinstance(alt, str) or len(alt.strip()) < 20:
-        raise ValueError(
-            f"show: alt must say in a sentence what the figure shows, got {alt!r}. "
-            "Write what a reader who cannot see it needs to know."
-        )
+    sentence = isinstance(alt, str) and len(alt.strip()) >= 20
+    must = "alt must say in a sentence what the figure shows"
+    advice = "Write what a reader who cannot see it needs to know."
+    require(sentence, ValueError, "show", must, repr(alt), advice)
+    drawn, advice = describe(figure), "Draw it before you show it."
+    require_some("show", "figure", drawn, "curve, bar, dot or picture", advice)
     from IPython.display import display
 
-    if not describe(figure):
-        raise ValueError(
-            "show: figure must have curves, bars, dots or a picture, got none of them. "
-            "Draw something with a label, so that its numbers can be compared."
-        )
     for ax in figure.axes:
         if ax.get_legend_handles_labels()[1] and not ax.get_legend():
             ax.legend(loc="best")

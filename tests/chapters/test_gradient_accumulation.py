@@ -1,4 +1,4 @@
-"""The chapter on gradient accumulation: helpers, two ranks, checks, widget."""
+"""The chapter on gradient accumulation: instruments, two ranks, checks, widget."""
 
 import os
 import re
@@ -10,13 +10,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 from torch import nn
 from traitlets import TraitError
 
-from helpers.accumulation import accumulation_weights, grouped
+from helpers.accumulation import grouped
 from helpers.chapters.gradient_accumulation import (
     AccumulationCuts,
     check,
@@ -24,47 +21,7 @@ from helpers.chapters.gradient_accumulation import (
     stage,
 )
 from helpers.chapters.gradient_accumulation.ranks import print_from_two_ranks
-from helpers.evaluation import kept_for_backward
 from helpers.widgets.base import STATE_MIME
-
-# --- grouped and accumulation_weights ------------------------------------------------
-
-
-@given(count=st.integers(1, 30), k=st.integers(1, 9))
-def test_groups_are_full_but_the_last_and_lose_nothing(count, k):
-    groups = list(grouped(iter(range(count)), k))
-    assert [item for group in groups for item in group] == list(range(count))
-    assert all(len(group) == k for group in groups[:-1])
-    assert 1 <= len(groups[-1]) <= k
-
-
-def test_loader_can_be_grouped_again():
-    loader = torch.utils.data.DataLoader(range(5), batch_size=2)
-    for _ in range(2):
-        sizes = [[len(batch) for batch in group] for group in grouped(loader, 2)]
-        assert sizes == [[2, 2], [1]]
-
-
-@pytest.mark.parametrize(
-    ("batches", "k", "error", "message"),
-    [
-        (torch.zeros(4, 2), 2, TypeError, "batches must be a DataLoader .* got Tensor"),
-        (3, 2, TypeError, "batches must be a DataLoader .* got int"),
-        ([1], 2.0, TypeError, r"k must be an integer, got 2\.0\. Try k=2"),
-        ([1], True, TypeError, "k must be an integer, got True"),
-        ([1], 0, ValueError, "k must be 1 or more, got 0"),
-    ],
-)
-def test_bad_group_is_named_at_the_call(batches, k, error, message):
-    with pytest.raises(error, match=f"grouped: {message}"):
-        grouped(batches, k)
-
-
-def test_loader_that_is_used_up_is_named():
-    with pytest.raises(
-        ValueError, match="grouped: .* got none. An iterator can be used"
-    ):
-        next(grouped([], 2))
 
 
 def tiny():
@@ -76,65 +33,6 @@ def samples(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     return x, torch.randint(0, 3, (count,), generator=generator)
-
-
-@examples(max_examples=20)
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=5), weighted=st.booleans()
-)
-def test_weighed_micro_batches_give_the_gradient_of_the_whole(sizes, weighted):
-    x, y = samples(sum(sizes), seed=len(sizes))
-    class_weights = torch.tensor([1.0, 2.0, 5.0], dtype=torch.float64)
-    loss_fn = nn.CrossEntropyLoss(class_weights if weighted else None)
-    each = [class_weights[part].sum() for part in y.split(sizes)] if weighted else sizes
-    model = tiny()
-    pieces = zip(
-        x.split(sizes), y.split(sizes), accumulation_weights(each), strict=True
-    )
-    for a, b, weight in pieces:
-        (weight * loss_fn(model(a), b)).backward()
-    wanted = stage.gradient_of(loss_fn(model(x), y), model)
-    torch.testing.assert_close(stage.gradient(model), wanted, rtol=1e-10, atol=1e-14)
-
-
-def test_weights_may_come_from_a_tensor_and_sum_to_one():
-    assert accumulation_weights(torch.tensor([1, 3])) == [0.25, 0.75]
-    assert accumulation_weights((np.int64(2), torch.tensor(2))) == [0.5, 0.5]
-    assert sum(accumulation_weights([0.1] * 7)) == pytest.approx(1, abs=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "error", "message"),
-    [
-        (16, TypeError, "must be a list of numbers, got 16"),
-        (torch.tensor(3), TypeError, "must be a list of numbers, got 3"),
-        ([], ValueError, "at least one number, got none"),
-        (["16"], TypeError, "must be numbers, got '16' at position 0"),
-        ([1, True], TypeError, "must be numbers, got True at position 1"),
-        (
-            torch.ones(2, 2),
-            TypeError,
-            r"must be numbers, got \[1.0, 1.0\] at position 0",
-        ),
-        (
-            torch.ones(35, 4).split(16),
-            TypeError,
-            r"must be numbers, got an array of shape \(16, 4\) at position 0. Pass how",
-        ),
-        ([2, None], TypeError, "must be numbers, got None at position 1"),
-        (
-            [4, 0],
-            ValueError,
-            "must be positive, got 0 at position 1. The mean of nothing",
-        ),
-        ([4, -1], ValueError, "must be positive and finite, got -1 at position 1"),
-        ([float("nan")], ValueError, "must be positive and finite, got nan"),
-        ([float("inf")], ValueError, "must be positive and finite, got inf"),
-    ],
-)
-def test_bad_size_is_named(sizes, error, message):
-    with pytest.raises(error, match=f"accumulation_weights: .*{message}"):
-        accumulation_weights(sizes)
 
 
 # --- instruments ---------------------------------------------------------------------
@@ -153,37 +51,6 @@ def test_factors_are_found_again():
     factors = torch.tensor([0.25, 0, -3, 7.5], dtype=torch.float64)
     total = sum(f * part for f, part in zip(factors, parts, strict=True))
     assert (stage.factors_in(total, parts) - factors).abs().max() < 1e-12
-
-
-def test_peak_is_freed_by_backward_and_not_by_adding():
-    model, (x, _) = nn.Linear(3, 1).double(), samples(8)
-
-    def apart():
-        for part in x.split(2):
-            model(part).sum().backward()
-
-    def added():
-        sum(model(part).sum() for part in x.split(2)).backward()
-
-    def peak(work):
-        with kept_for_backward(model) as kept_bytes:
-            work()
-        return kept_bytes.peak
-
-    assert peak(apart) == 2 * 3 * 8
-    assert peak(added) == 8 * 3 * 8
-
-
-def test_peak_counts_no_graph_that_was_dropped_and_nothing_twice():
-    model, x = (
-        nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)),
-        torch.ones(5, 3),
-    )
-    with kept_for_backward(model) as kept_bytes:
-        for _ in range(5):
-            model(x)
-    assert kept_bytes.peak == 5 * (3 + 4) * 4  # ReLU and the second layer share
-    assert kept_bytes() == 0
 
 
 @pytest.mark.parametrize(

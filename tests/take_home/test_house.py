@@ -1,6 +1,8 @@
-"""The rules of the house: who may import whom, one stem for one tip, no private API."""
+"""The rules of the house: who may import whom, one stem for one tip, few raising lines."""
 
 import ast
+import io
+import tokenize
 
 import pytest
 from claims import notebooks
@@ -68,3 +70,65 @@ def test_one_stem_for_one_tip():
             f"tests/chapters/test_{stem}.py is missing: each tip has a test of its name."
         )
         assert (HELPERS / "chapters" / stem / "check.py").exists()
+
+
+BLANK = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+
+def lines_of(nodes):
+    return {
+        i for first, last in nodes for i in range(first.lineno, last.end_lineno + 1)
+    }
+
+
+def code_lines(source, tree):
+    """Return the numbers of all lines that hold code: no comment, blank or docstring."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    spans = [(t.start[0], t.end[0]) for t in tokens if t.type not in BLANK]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [n for n in ast.walk(tree) if isinstance(n, documented)]
+    texts = [n.body[0] for n in nodes if ast.get_docstring(n) is not None]
+    lines = {i for first, last in spans for i in range(first, last + 1)}
+    return lines - lines_of((text, text) for text in texts)
+
+
+def raising_lines(tree):
+    """Return the lines that raise, with the conditions of it, or call ``require...()``."""
+    found = []
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        guarded = isinstance(node, (ast.If, ast.ExceptHandler))
+        if guarded and isinstance(body[-1], ast.Raise):
+            found.append((node, body[-1]))
+        elif isinstance(node, ast.Raise):
+            found.append((node, node))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            name = getattr(called, "id", getattr(called, "attr", ""))
+            found += [(node, node)] * ("require" in name)
+    return lines_of(found)
+
+
+def test_at_most_12_per_cent_of_the_code_raises():
+    """Else checks of arguments crowd out what a helper is for."""
+    code, raising = {}, {}
+    for path in MODULES:
+        if room(path)[:1] != ("checkpoints",):
+            source = path.read_text("utf-8")
+            tree = ast.parse(source)
+            code[path] = len(lines := code_lines(source, tree))
+            raising[path] = len(lines & raising_lines(tree))
+    share = sum(raising.values()) / sum(code.values())
+    most = sorted(code, key=raising.get, reverse=True)[:5]
+    names = [f"{p.relative_to(ROOT)} ({raising[p]} of {code[p]})" for p in most]
+    assert share <= 0.12, (
+        f"{share:.1%} of the lines of code raise. Make a check one call of "
+        f"helpers/_arguments.py, or leave it out. Most have: {', '.join(names)}."
+    )
