@@ -1,5 +1,6 @@
 # Two commands do it all: `make book` and `make test`. `make help` explains the others.
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
          $(wildcard tools/book_extension.py helpers/notebook/style.py)
@@ -11,7 +12,8 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: html ## build the book and serve it on 127.0.0.1 until Ctrl-C
-	@$(BIN)/python tools/serve.py _build/html
+	@echo "The book is at http://127.0.0.1:$(PORT)/  (Ctrl-C stops; if the port is in use: make book PORT=8001)"
+	@$(BIN)/python -m http.server $(PORT) -b 127.0.0.1 -d _build/html
 
 html: .venv/ready _build/ready ## build the book from the stored outputs, warnings as errors
 

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -73,9 +75,8 @@ def book(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def address(book) -> str:
     """Where the built book is served, with a slash at the end."""
-    import serve
-
-    with serve.server(book) as server:
+    handler = partial(SimpleHTTPRequestHandler, directory=book)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()

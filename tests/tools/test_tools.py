@@ -1,17 +1,14 @@
-"""The small tools: address, browser, server, vendored files, constraints."""
+"""The small tools: address, browser, vendored files, versions, make's commands."""
 
 import os
 import re
 import shlex
 import subprocess
 import sys
-import threading
-import urllib.request
 
 import browser
 import lock
 import pytest
-import serve
 import set_address
 import vendor_mathjax
 import yaml
@@ -126,21 +123,15 @@ def test_failed_download_is_reported_and_the_next_way_tried(monkeypatch, capsys)
     assert capsys.readouterr().err.count("That did not work") == 2
 
 
-def test_server_serves_a_folder_on_this_machine_only(tmp_path, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")  # behind a proxy too
-    (tmp_path / "index.html").write_text("hello")
-    with serve.server(tmp_path) as server, serve.server(tmp_path) as second:
-        assert server.server_address[0] == "127.0.0.1"
-        assert server.server_port != second.server_port
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        assert urllib.request.urlopen(address).read() == b"hello"
-        server.shutdown()
-
-
-def test_server_says_what_to_do_without_a_book(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no index.html in .* Run `make html`"):
-        serve.server(tmp_path)
+def test_book_is_served_on_this_machine_only():
+    """The same command in the Makefile and on the pages, for those without make."""
+    command = "python -m http.server -b 127.0.0.1 -d _build/html"
+    dry = subprocess.run(
+        ["make", "-n", "book", "PORT="], cwd=ROOT, capture_output=True, text=True
+    )
+    assert command in " ".join(dry.stdout.split())
+    for page in ("README.md", "book/how_to.md"):
+        assert command in (ROOT / page).read_text("utf-8"), page
 
 
 def test_vendored_mathjax_is_as_recorded():
