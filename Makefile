@@ -44,8 +44,12 @@ bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, in
 address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"
 
-lock: .venv/ready ## write constraints.txt from what is installed in .venv
-	@$(BIN)/python tools/lock.py
+# It keeps the versions that constraints.txt has, where requirements.txt lets it. For the
+# newest of all: make lock LOCK=--upgrade
+lock: .venv/ready ## write constraints.txt from requirements.txt, for every system
+	@grep -v '^-' requirements.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
+	    --universal --python-version 3.11 --no-annotate \
+	    --custom-compile-command 'make lock' --quiet $(LOCK)
 
 clean: ## delete what was built; keep .venv
 	@rm -rf _build .pytest_cache .hypothesis .ruff_cache

@@ -86,9 +86,13 @@ def run(instruction_set: str, threads: int) -> Run:
 
 
 def requirements() -> list[str]:
-    """Return the names of the direct dependencies, in their order."""
+    """Return the names of the direct dependencies, in their order.
+
+    Without uv, which writes constraints.txt and takes no part in a run.
+    """
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]
+    names = [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]
+    return [name for name in names if name != "uv"]
 
 
 def page(runs: list[Run], date: datetime.date) -> str:
