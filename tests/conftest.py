@@ -20,13 +20,6 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-# Stored outputs are the CPU's, and come from this environment's kernel.
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-# Two workers with a thread for each core would wait for one another.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-
 
 # The same examples every time, and no limit in seconds: the machine may be busy.
 settings.register_profile("book", derandomize=True, deadline=None)

@@ -55,9 +55,7 @@ def run(instruction_set: str, threads: int) -> Run:
     """
     environment = os.environ | {
         "ATEN_CPU_CAPABILITY": instruction_set,
-        "OMP_NUM_THREADS": str(threads),
-        "CUDA_VISIBLE_DEVICES": "",
-        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment
+        "OMP_NUM_THREADS": str(threads),  # the root's conftest.py sets the rest
     }
     # Workers with several threads each would wait for one another.
     workers = max(1, (os.cpu_count() or 1) // threads)
