@@ -61,7 +61,8 @@ clean: ## delete what was built; keep .venv
 	@test -f $@ || { echo "Making .venv ..."; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
 	@echo "Installing into .venv: about 7 GB, a few minutes ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt \
+	    || { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
 	@touch $@
 
 # The mark comes last, so a failed build is never taken for a finished one.
