@@ -1,5 +1,6 @@
 # Two commands do it all: `make book` and `make test`. `make help` explains the others.
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
          $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
@@ -11,7 +12,8 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: html ## build the book and serve it on 127.0.0.1 until Ctrl-C
-	@$(BIN)/python tools/serve.py _build/html
+	@echo "The book is at http://127.0.0.1:$(PORT)/  (Ctrl-C stops; if the port is in use: make book PORT=8001)"
+	@$(BIN)/python -m http.server $(PORT) -b 127.0.0.1 -d _build/html
 
 html: .venv/ready _build/ready ## build the book from the stored outputs, warnings as errors
 
@@ -48,8 +50,12 @@ bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, in
 address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"
 
-lock: .venv/ready ## write constraints.txt from what is installed in .venv
-	@$(BIN)/python tools/lock.py
+# It keeps the versions that constraints.txt has, where requirements.txt lets it. For the
+# newest of all: make lock LOCK=--upgrade
+lock: .venv/ready ## write constraints.txt from requirements.txt, for every system
+	@grep -v '^-' requirements.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
+	    --universal --python-version 3.11 --no-annotate \
+	    --custom-compile-command 'make lock' --quiet $(LOCK)
 
 clean: ## delete what was built; keep .venv
 	@rm -rf _build .pytest_cache .hypothesis .ruff_cache
@@ -61,7 +67,8 @@ clean: ## delete what was built; keep .venv
 	@test -f $@ || { echo "Making .venv ..."; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
 	@echo "Installing into .venv: about 7 GB, a few minutes ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt \
+	    || { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
 	@touch $@
 
 # The mark comes last, so a failed build is never taken for a finished one.

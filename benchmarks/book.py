@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -20,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import browser
 import image_statistics
 import run
-import serve
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,8 +87,11 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as output:
         print(f"build from stored outputs: {seconds(lambda: build(output)):.1f} s")
+        handler = partial(
+            SimpleHTTPRequestHandler, directory=Path(output) / "_build" / "html"
+        )
         with (
-            serve.server(Path(output) / "_build" / "html") as server,
+            ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
             sync_playwright() as playwright,
         ):
             threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,21 +7,18 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
-
-# Stored outputs are the CPU's, and come from this environment's kernel.
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-# Two workers with a thread for each core would wait for one another.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 
 # The same examples every time, and no limit in seconds: the machine may be busy.
@@ -37,6 +34,17 @@ def copy_product(folder: Path) -> None:
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+
+
+def pins() -> dict[str, str]:
+    """Return the versions that constraints.txt asks for on this machine."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if not line.startswith("#")]
+    return {
+        canonicalize_name(each.name): str(each.specifier).removeprefix("==")
+        for each in wanted
+        if each.marker is None or each.marker.evaluate()
+    }
 
 
 def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
@@ -73,9 +81,8 @@ def book(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def address(book) -> str:
     """Where the built book is served, with a slash at the end."""
-    import serve
-
-    with serve.server(book) as server:
+    handler = partial(SimpleHTTPRequestHandler, directory=book)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()

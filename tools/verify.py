@@ -55,9 +55,7 @@ def run(instruction_set: str, threads: int) -> Run:
     """
     environment = os.environ | {
         "ATEN_CPU_CAPABILITY": instruction_set,
-        "OMP_NUM_THREADS": str(threads),
-        "CUDA_VISIBLE_DEVICES": "",
-        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment
+        "OMP_NUM_THREADS": str(threads),  # the root's conftest.py sets the rest
     }
     # Workers with several threads each would wait for one another.
     workers = max(1, (os.cpu_count() or 1) // threads)
@@ -86,9 +84,13 @@ def run(instruction_set: str, threads: int) -> Run:
 
 
 def requirements() -> list[str]:
-    """Return the names of the direct dependencies, in their order."""
+    """Return the names of the direct dependencies, in their order.
+
+    Without uv, which writes constraints.txt and takes no part in a run.
+    """
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]
+    names = [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]
+    return [name for name in names if name != "uv"]
 
 
 def page(runs: list[Run], date: datetime.date) -> str:

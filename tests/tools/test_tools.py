@@ -1,4 +1,4 @@
-"""The small tools: address, browser, server, vendored files, constraints."""
+"""The small tools: address, browser, vendored files, versions, make's commands."""
 
 import json
 import os
@@ -6,18 +6,18 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
-import urllib.request
+from importlib.metadata import distributions
 from pathlib import Path
 
 import browser
-import lock
 import pytest
-import serve
 import set_address
 import vendor_mathjax
 import yaml
-from conftest import ROOT, copy_product
+from conftest import ROOT, copy_product, pins
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds it
 
@@ -128,21 +128,15 @@ def test_failed_download_is_reported_and_the_next_way_tried(monkeypatch, capsys)
     assert capsys.readouterr().err.count("That did not work") == 2
 
 
-def test_server_serves_a_folder_on_this_machine_only(tmp_path, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")  # behind a proxy too
-    (tmp_path / "index.html").write_text("hello")
-    with serve.server(tmp_path) as server, serve.server(tmp_path) as second:
-        assert server.server_address[0] == "127.0.0.1"
-        assert server.server_port != second.server_port
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        assert urllib.request.urlopen(address).read() == b"hello"
-        server.shutdown()
-
-
-def test_server_says_what_to_do_without_a_book(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no index.html in .* Run `make html`"):
-        serve.server(tmp_path)
+def test_book_is_served_on_this_machine_only():
+    """The same command in the Makefile and on the pages, for those without make."""
+    command = "python -m http.server -b 127.0.0.1 -d _build/html"
+    dry = subprocess.run(
+        ["make", "-n", "book", "PORT="], cwd=ROOT, capture_output=True, text=True
+    )
+    assert command in " ".join(dry.stdout.split())
+    for page in ("README.md", "book/how_to.md"):
+        assert command in (ROOT / page).read_text("utf-8"), page
 
 
 def test_vendored_mathjax_is_as_recorded():
@@ -152,26 +146,40 @@ def test_vendored_mathjax_is_as_recorded():
     assert "Apache License" in (folder / "LICENSE").read_text()
 
 
+def requirements():
+    """The direct dependencies, as requirements.txt lists them."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    return [Requirement(line.split(" #")[0]) for line in lines if line[:1].isalpha()]
+
+
 def test_requirements_are_pinned_once():
     """Each direct dependency is among the constraints, with the same version."""
-    pins = dict(
-        line.split("==") for line in lock.PATH.read_text().splitlines() if "==" in line
-    )
-    names = {
-        re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()
-    }
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
-        required = re.match(r"([\w.-]+)(?:==(\S+))?\s+# .+", line)
-        if required:
-            name = re.sub(r"[-_.]+", "-", required[1]).lower()
-            assert name in names
-            assert required[2] in (None, names[name])
+    pinned = pins()
+    for each in requirements():
+        name = canonicalize_name(each.name)
+        assert each.specifier.contains(pinned[name]), name
+
+
+def test_constraints_hold_versions_alone():
+    """No address, path, extra or hash; what Windows and macOS need is there too."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    for line in lines:
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [\w .'<>=!()]+)?", line), line
+    names = {line.split("==")[0] for line in lines}
+    assert {"appnope", "colorama", "pywinpty"} <= names
 
 
 def test_this_environment_keeps_the_constraints():
     """They may hold more: CUDA's libraries, which the CPU build of PyTorch lacks."""
-    installed = set(lock.constraints().splitlines())
-    assert installed - set(lock.PATH.read_text().splitlines()) == set()
+    # A build such as 2.15.0+cpu satisfies the line too.
+    installed = {
+        canonicalize_name(each.name): Version(each.version).public
+        for each in distributions()
+    }
+    for name in ("pip", "measured-pytorch"):  # venv's, and this folder's
+        installed.pop(name, None)
+    assert installed.items() - pins().items() == set()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 import verify
-from conftest import ROOT
+from conftest import pins
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 DATE = datetime.date(2026, 1, 2)
@@ -34,8 +34,8 @@ def test_page_names_every_direct_dependency():
 def test_stored_page_has_the_versions_of_the_constraints():
     found = versions(verify.PAGE.read_text("utf-8"))
     found.pop("Python")
-    pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    assert {f"{n}=={v}" for n, v in found.items()} <= set(pins)
+    pinned = pins()
+    assert found == {name: pinned[name] for name in found}
     assert set(found) == set(verify.requirements())
 
 
