@@ -1,14 +1,11 @@
 """The chapter on apex: stand-ins, what apex_status says, the migrated loop, checks, widget."""
 
 import ast
-import dataclasses
 import functools
-import importlib.metadata
-import os
+import importlib
 import re
 import subprocess
 import sys
-from importlib.machinery import PathFinder
 from unittest import mock
 
 import pytest
@@ -18,9 +15,16 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from traitlets import TraitError
 
-from helpers.chapters.apex import ApexMigration, check, loops, stage, status
+from helpers.chapters.apex import (
+    ApexMigration,
+    apex_status,
+    check,
+    loops,
+    stage,
+    status,
+)
 from helpers.chapters.apex.check import MISTAKES, _by_the_book
-from helpers.chapters.apex.status import CUDA, KINDS, Probes, apex_status
+from helpers.chapters.apex.status import KINDS
 from helpers.widgets.base import STATE_MIME
 
 # --- stand-ins -----------------------------------------------------------------------
@@ -35,12 +39,7 @@ KEPT = ("json", "json.decoder", "apex")
 
 
 @pytest.mark.parametrize(
-    "make",
-    [
-        lambda: stage.stand_in("json", loads=None),
-        lambda: stage.absent("json"),
-        lambda: stage.only_on_path(["json/__init__.py", "apex/__init__.py"]),
-    ],
+    "make", [lambda: stage.stand_in("json", loads=None), lambda: stage.absent("json")]
 )
 def test_stand_in_is_gone_afterwards_even_after_a_failure(make):
     import json
@@ -65,242 +64,102 @@ def test_stand_in_has_what_it_is_given_and_no_more():
 
 
 def test_absent_package_is_not_found_with_its_parts():
-    with stage.absent("json"):
-        for name in ("json", "json.decoder"):
-            with pytest.raises(ModuleNotFoundError, match="No module named 'json'"):
-                importlib.import_module(name)
+    for name in ("json", "json.part"):
+        named = pytest.raises(ModuleNotFoundError, match="No module named 'json'")
+        with stage.absent("json"), named:
+            importlib.import_module(name)
 
 
-def test_folder_is_the_only_place_to_import_from():
-    with stage.only_on_path(["apex/__init__.py"]) as folder:
-        assert importlib.import_module("apex").__file__.startswith(str(folder))
-        # Not by importlib.util, which finds what another test has imported already.
-        assert PathFinder.find_spec("torchvision") is None
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: stage.stand_in("a.b"), "stand_in: name must be .* got 'a.b'"),
-        (lambda: stage.absent(3), "absent: name must be a module's name .* got 3"),
-        (lambda: stage.only_on_path(["../a.py"]), "folder, got '../a.py'. Write"),
-        (
-            lambda: stage.only_on_path(["/a.py"]),
-            "must lie in the folder, got '/a.py'",
-        ),
-    ],
-)
-def test_bad_stand_in_is_named(make, message):
-    with pytest.raises(ValueError, match=message), make():
-        pass
-
-
-# --- apex_status: the package --------------------------------------------------------
+# --- apex_status ---------------------------------------------------------------------
 
 NVIDIA = ["apex/__init__.py", "apex/optimizers/__init__.py"]
 OLD = [*NVIDIA, "apex/amp/__init__.py"]
+INSTALLED = "apex-25.9.dist-info/METADATA"
 
 
-def machine(version="0.1", **change):
-    """Probes of a machine on which all is well, but for a change."""
-    good = {"nvcc": "12.8", "torch_cuda": "12.8", "import_error": None}
-    answers = {name: (lambda a=answer: a) for name, answer in (good | change).items()}
-    return Probes(version=lambda name: version, **answers)
+@pytest.fixture
+def place(tmp_path):
+    """Make a folder of files, empty but for the text that they are given."""
+
+    def make(files, **texts):
+        texts = {f"{name}.py": text for name, text in texts.items()}
+        for name in [*files, *texts]:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                "Version: 25.9\n" if name == INSTALLED else texts.get(name, "")
+            )
+        return [str(tmp_path)]
+
+    return make
 
 
 @pytest.mark.parametrize(
-    ("files", "change", "kind"),
+    ("files", "kind"),
     [
-        ([], {}, "absent"),
-        (["apex/__init__.py", "apex/views.py"], {}, "unrelated"),
-        (["apex.py"], {}, "unrelated"),
-        (["apex/setup.py", "apex/apex/__init__.py"], {}, "folder"),
-        (NVIDIA, {}, "without amp"),
-        (OLD, {}, "with amp"),
-        (["apex/__init__.py", "apex/amp.py", "apex/normalization.py"], {}, "with amp"),
-        (OLD, {"import_error": "ImportError: no"}, "broken"),
-        (["apex/__init__.py"], {"import_error": "is not asked"}, "unrelated"),
+        ([], "absent"),
+        (["apex/__init__.py", "apex/views.py"], "unrelated"),
+        (["apex.py"], "unrelated"),
+        (["apex/setup.py", "apex/apex/__init__.py"], "folder"),
+        (NVIDIA, "without amp"),
+        (OLD, "with amp"),
+        (["apex/__init__.py", "apex/amp.py", "apex/normalization.py"], "with amp"),
     ],
 )
-def test_kind_of_apex_is_told_by_its_files(files, change, kind):
-    with stage.only_on_path(files):
-        status = apex_status(machine(**change))
-    assert status.kind == kind
-    assert status.details[0] == f"apex{' 0.1' if files else ''}: {KINDS[kind][0]}"
-    assert status.advice == KINDS[kind][1].format(remove="Run `pip uninstall apex`")
-    assert "{" not in status.advice
+def test_kind_of_apex_is_told_by_its_files(place, files, kind):
+    found = apex_status(place(files))
+    assert found.kind == kind
+    assert str(found).startswith(f"apex: {KINDS[kind][0][:40]}")
+
+
+def test_this_machine_is_asked_if_no_path_is_given(place, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*place(["apex.py"]), *sys.path])
+    assert apex_status().kind == "unrelated"
 
 
 @pytest.mark.parametrize(
-    ("files", "error"), [(["apex.py"], None), (OLD, "ImportError: no")]
-)
-def test_apex_that_nobody_installed_is_to_be_renamed(files, error):
-    def not_installed(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    probes = machine(import_error=error)
-    probes = dataclasses.replace(probes, version=not_installed)
-    with stage.only_on_path(files) as folder:
-        status = apex_status(probes)
-        place = folder / ("apex.py" if error is None else "apex")
-    assert status.advice == f"Rename {place}, then port the loop to PyTorch."
-
-
-@pytest.mark.parametrize(
-    ("error", "blamed"),
-    [("ImportError: a.so: undefined symbol: x", True), ("ImportError: no", False)],
-)
-def test_other_pytorch_is_blamed_for_an_undefined_symbol_only(error, blamed):
-    with stage.only_on_path(OLD):
-        status = apex_status(machine(import_error=error))
-    assert f"Error: {error}" in status.details
-    assert ("built against another PyTorch" in str(status)) is blamed
-
-
-@pytest.mark.parametrize(
-    ("extra", "compiled"),
+    ("files", "error", "remove"),
     [
-        ([], False),
-        (["amp_C.py"], True),
-        (["apex/_extensions/_amp_C.abi3.so"], True),
-        (["apex/_amp_C.cp312-win_amd64.pyd"], True),
-        (["apex/_extensions/amp_C.py"], False),
+        (["apex.py"], None, "apex.py"),
+        (["apex/__init__.py"], None, "apex"),
+        (OLD, "ImportError: no", "apex"),
     ],
 )
-def test_compiled_extensions_are_found_beside_the_package_or_in_it(extra, compiled):
-    with stage.only_on_path([*OLD, *extra]):
-        status = apex_status(machine())
-    assert status.extensions is compiled
-    assert f"Extensions: {'compiled' if compiled else 'none'}." in str(status)
+def test_apex_to_be_removed_is_named(place, monkeypatch, files, error, remove):
+    monkeypatch.setattr(status, "_import_error", lambda path: error)
+    (folder,) = place(files)
+    found = apex_status([folder])
+    assert found.kind == ("broken" if error else "unrelated")
+    assert (f"Error: {error}" in str(found)) is bool(error)
+    advice = str(found).replace("\n", " ")
+    assert f"`pip uninstall apex`, or rename {folder}/{remove} if pip" in advice
 
 
-@pytest.mark.parametrize("error", [ImportError("half"), ValueError("no __spec__")])
-def test_spec_that_cannot_be_had_is_broken_and_says_why(error):
-    def find_spec(name):
-        raise error
-
-    probes = Probes(find_spec, nvcc=lambda: None, torch_cuda=lambda: "12.8")
-    status = apex_status(probes)
-    assert status.kind == "broken"
-    assert f"Error: {type(error).__name__}: {error}" in status.details
-
-
-def test_module_without_a_spec_is_broken_too():
-    with stage.stand_in("apex"):
-        sys.modules["apex"].__spec__ = None
-        assert apex_status(machine()).kind == "broken"
-
-
-def test_nothing_of_apex_is_imported():
-    with stage.only_on_path(OLD) as folder:
-        (folder / "apex/__init__.py").write_text("raise SystemExit('imported')")
-        assert apex_status(machine()).kind == "with amp"
-        assert "apex" not in sys.modules
+def test_nothing_of_apex_is_imported(place):
+    (folder,) = place(OLD)
+    with open(f"{folder}/apex/__init__.py", "w") as file:
+        file.write("raise SystemExit('imported')")
+    assert apex_status([folder]).error == "imported"  # in the other process
+    assert "apex" not in sys.modules
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("25.09", "apex 25.09: "), (None, "apex: ")]
+    ("files", "version", "told"),
+    [([*OLD, INSTALLED], "25.9", "apex 25.9: "), (OLD, None, "apex: ")],
 )
-def test_version_is_told_if_there_is_one(version, told):
-    def find(name):
-        if version is None:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return version
-
-    probes = Probes(version=find, nvcc=lambda: None, import_error=lambda: None)
-    with stage.only_on_path(OLD):
-        status = apex_status(probes)
-    assert status.version == version
-    assert status.details[0].startswith(told)
+def test_version_is_told_if_there_is_one(place, files, version, told):
+    found = apex_status(place(files))
+    assert found.version == version
+    assert str(found).startswith(told)
 
 
-def test_wrong_probes_are_named():
-    with pytest.raises(TypeError, match="apex_status: probes must be Probes, got dict"):
-        apex_status({})
-
-
-@pytest.mark.parametrize("name", ["find_spec", "version", "nvcc", "torch_cuda"])
-def test_probe_that_is_no_function_is_named(name):
-    message = (
-        f"Probes: {name} must be a function, got '12.4'. Write {name}=lambda: '12.4'"
-    )
-    with pytest.raises(TypeError, match=message):
-        Probes(**{name: "12.4"})
-
-
-# --- apex_status: the compiler -------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("nvcc", "of_torch", "cuda", "told"),
-    [
-        ("12.8", "12.8", "match", "nvcc 12.8 matches PyTorch's CUDA 12.8."),
-        ("12.4", "12.8", "mismatch", "nvcc 12.4, but PyTorch's CUDA is 12.8; install"),
-        ("11.8", "12.8", "mismatch", "does not match the version used to compile"),
-        ("12.8", "12.8.1", "match", "matches"),
-        ("1.28", "12.8", "mismatch", "nvcc 1.28, but"),
-        (
-            None,
-            "12.8",
-            "no compiler",
-            "--cuda_ext was requested, but nvcc was not found",
-        ),
-        ("12.8", None, "no CUDA", "this PyTorch is built without CUDA"),
-        (None, None, "no CUDA", "this PyTorch is built without CUDA"),
-    ],
-)
-def test_compiler_is_compared_by_the_rule_of_apex_s_build(nvcc, of_torch, cuda, told):
-    with stage.only_on_path([]):
-        status = apex_status(machine(nvcc=nvcc, torch_cuda=of_torch))
-    assert status.cuda == cuda
-    assert told in re.sub(r"\s+", " ", str(status))
-
-
-def test_every_answer_fits_into_72_columns_and_no_key_is_unused():
-    seen = set()
-    for files in ([], ["apex.py"], ["apex/setup.py"], NVIDIA, OLD):
-        for nvcc, of_torch in [
-            ("12.4", "12.8"),
-            (None, "12.8"),
-            ("1.0", None),
-            ("1.0",) * 2,
-        ]:
-            for error in (None, "ImportError: " + "long " * 30):
-                with stage.only_on_path(files):
-                    status = apex_status(
-                        machine(nvcc=nvcc, torch_cuda=of_torch, import_error=error)
-                    )
-                seen |= {status.kind, status.cuda}
-                assert max(map(len, str(status).splitlines())) <= 72
-                assert str(status).count("Do: ") == 1
-    assert seen == set(KINDS) | set(CUDA)
-
-
-# --- the probes themselves -----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("says", "version"),
-    [("Cuda compilation tools, release 12.8, V12.8.93", "12.8"), ("nonsense", None)],
-)
-def test_version_of_the_compiler_is_read(tmp_path, monkeypatch, says, version):
-    compiler = tmp_path / "bin" / "nvcc"
-    compiler.parent.mkdir()
-    compiler.write_text(f"#!/bin/sh\necho '{says}'\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
-    assert status.nvcc_version() == version
-
-
-def test_no_compiler_anywhere_is_none(monkeypatch):
-    monkeypatch.setenv("CUDA_HOME", os.devnull)
-    monkeypatch.setattr(status.shutil, "which", lambda place: None)
-    assert status.nvcc_version() is None
-
-
-def test_cuda_of_torch_is_torch_s_own_word():
-    assert status.torch_cuda() == torch.version.cuda
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [None, "ImportError: " + "long " * 30])
+def test_every_answer_fits_into_72_columns(kind, error):
+    text = str(status.ApexStatus(kind, "25.9", "site-packages/apex", error))
+    assert max(map(len, text.splitlines())) <= 72
+    assert text.count("Do: ") == 1
+    assert "{" not in text
 
 
 @pytest.mark.parametrize(
@@ -311,43 +170,33 @@ def test_cuda_of_torch_is_torch_s_own_word():
         (-11, "", "Python ended with status -11"),
     ],
 )
-def test_import_in_another_process_tells_how_it_failed(monkeypatch, code, stderr, told):
+def test_import_in_another_process_tells_how_it_failed(
+    place, monkeypatch, code, stderr, told
+):
     def run(command, **settings):
         assert command[:2] == [sys.executable, "-c"]
         return subprocess.CompletedProcess(command, code, "", stderr)
 
     monkeypatch.setattr(status.subprocess, "run", run)
-    assert status.import_error() == told
+    found = apex_status(place(OLD))
+    assert (found.kind, found.error) == ("broken" if told else "with amp", told)
 
 
-@pytest.mark.parametrize(
-    ("extension", "told"),
-    [
-        ("", None),
-        ("amp_C", "ImportError: undefined symbol: x"),
-        ("fused_layer_norm_cuda", "ImportError: undefined symbol: x"),
-    ],
-)
-def test_extension_that_does_not_load_is_seen_though_apex_hides_it(
-    tmp_path, monkeypatch, extension, told
-):
-    (tmp_path / "torch.py").touch()  # the real one takes a second
-    hides = "try:\n    import amp_C\nexcept ImportError:\n    pass\n"
-    (tmp_path / "apex.py").write_text(hides)
-    if extension:
-        (tmp_path / f"{extension}.py").write_text(
-            "raise ImportError('undefined symbol: x')"
-        )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert status.import_error() == told
+@pytest.mark.parametrize("extension", ["amp_C", "fused_layer_norm_cuda"])
+def test_extension_that_does_not_load_is_seen_though_apex_hides_it(place, extension):
+    path = place(NVIDIA, **{extension: "raise ImportError('undefined symbol: x')"})
+    (folder,) = path
+    with open(f"{folder}/apex/__init__.py", "w") as file:
+        file.write("try:\n    import amp_C\nexcept ImportError:\n    pass\n")
+    assert apex_status(path).error == "ImportError: undefined symbol: x"
 
 
-def test_import_that_hangs_is_given_up(monkeypatch):
+def test_import_that_hangs_is_given_up(place, monkeypatch):
     def run(command, timeout, **settings):
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(status.subprocess, "run", run)
-    assert status.import_error() == "the import took more than two minutes"
+    assert apex_status(place(OLD)).error == "the import took more than two minutes"
 
 
 # --- the migrated loop ---------------------------------------------------------------

@@ -1,26 +1,22 @@
-"""The chapter on gradient accumulation: instruments, two ranks, checks, widget."""
+"""The chapter on gradient accumulation: helpers, stage, checks, widget."""
 
-import os
+import ast
 import re
-import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from traitlets import TraitError
 
 from helpers.accumulation import grouped
 from helpers.chapters.gradient_accumulation import (
+    TWO_RANKS,
     AccumulationCuts,
     check,
-    ranks,
     stage,
 )
-from helpers.chapters.gradient_accumulation.ranks import print_from_two_ranks
 from helpers.widgets.base import STATE_MIME
 
 
@@ -38,9 +34,9 @@ def samples(count, seed=0):
 # --- instruments ---------------------------------------------------------------------
 
 
-def test_gradient_of_is_that_of_backward_and_touches_nothing():
+def test_loss_gradient_is_that_of_backward_and_touches_nothing():
     model, (x, y) = tiny(), samples(5)
-    found = stage.gradient_of(F.cross_entropy(model(x), y), model)
+    found = stage.loss_gradient(F.cross_entropy(model(x), y), model)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
     assert torch.equal(found, stage.gradient(model))
@@ -50,42 +46,16 @@ def test_factors_are_found_again():
     parts = [samples(9, seed)[0].flatten() for seed in range(4)]
     factors = torch.tensor([0.25, 0, -3, 7.5], dtype=torch.float64)
     total = sum(f * part for f, part in zip(factors, parts, strict=True))
-    assert (stage.factors_in(total, parts) - factors).abs().max() < 1e-12
+    assert (stage.find_factors(total, parts) - factors).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize(
     ("relative", "text"),
     [(1e-13, "< 1e-12"), (5e-4, "< 0.1%"), (5e-3, "< 1%"), (0.25, "25%"), (4, "400%")],
 )
-def test_difference_is_told_in_per_cent(relative, text):
+def test_how_far_off_is_given_in_per_cent(relative, text):
     wanted = torch.tensor([0.0, 2.0], dtype=torch.float64)
-    assert stage.difference(wanted * (1 + relative), wanted) == text
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: stage.gradient(tiny()),
-            "gradient: .* 0.weight has none. Call back",
-        ),
-        (
-            lambda: stage.gradient_of(torch.zeros(2), tiny()),
-            r"gradient_of: loss must be one number, got shape \(2,\)",
-        ),
-        (
-            lambda: stage.difference(torch.zeros(2), torch.zeros(3)),
-            r"difference: .* got \(2,\) and \(3,\)",
-        ),
-        (
-            lambda: stage.five_runs(None, 2, None, last="keep"),
-            "five_runs: last must be one of mean, share, drop, leak, got 'keep'",
-        ),
-    ],
-)
-def test_misuse_of_an_instrument_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+    assert stage.how_far_off(wanted * (1 + relative), wanted) == text
 
 
 class Plain:
@@ -128,7 +98,7 @@ def test_runs_treat_the_last_group_as_told(last, end, again, monkeypatch):
         return Plain(parameters)
 
     state = torch.get_rng_state()
-    runs = stage.five_runs(backward, 8, optimizer, last, epochs=2)
+    runs = stage.train_five_seeds(backward, 8, optimizer, last, epochs=2)
     an_epoch = 10 + (end != [(128, 128)])
     for steps in Plain.steps:
         assert len(steps) == 2 * an_epoch
@@ -147,8 +117,8 @@ def test_runs_know_their_accuracy_before_the_last_update(monkeypatch):
         F.cross_entropy(model(x), y, reduction="sum").mul(factor / total).backward()
 
     Plain.steps, Plain.since = [], []
-    dropped = stage.five_runs(backward, 8, Plain, "drop", epochs=1)
-    ruined = stage.five_runs(backward, 8, Plain, "mean", epochs=1)
+    dropped = stage.train_five_seeds(backward, 8, Plain, "drop", epochs=1)
+    ruined = stage.train_five_seeds(backward, 8, Plain, "mean", epochs=1)
     assert ruined.before == dropped.accuracy != ruined.accuracy
     assert ruined.spread_before == dropped.spread
     assert re.fullmatch(r"\d+% to \d+%", ruined.spread)
@@ -157,114 +127,14 @@ def test_runs_know_their_accuracy_before_the_last_update(monkeypatch):
 # --- two ranks -----------------------------------------------------------------------
 
 
-def sum_of_ranks(rank):
-    total = torch.tensor(rank + 1.0)
-    dist.all_reduce(total)
-    print(rank, total.item(), flush=True)
-
-
-def test_two_ranks_talk_to_each_other(capsys):
-    before = dict(os.environ)
-    print_from_two_ranks(sum_of_ranks)
-    assert capsys.readouterr().out == "0 3.0\n1 3.0\n"
-    assert os.environ == before
-
-
-def fail_in_rank_one(rank):
-    if rank:
-        raise OSError("out of paper")
-    time.sleep(60)
-
-
-def wait_for_ever(rank):
-    with open(f"{os.environ['REACHED']}{rank}", "w"):
-        time.sleep(600)
-
-
-@pytest.fixture
-def without_torch(monkeypatch):
-    """Ranks that do not talk to each other, and so start at once."""
-    real = "import torch.distributed as dist\n"
-    assert real in ranks.RUNNER
-    mock = "from unittest.mock import MagicMock; dist = MagicMock()\n"
-    monkeypatch.setattr(ranks, "RUNNER", ranks.RUNNER.replace(real, mock))
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """The processes that a call has started."""
-    processes, start = [], ranks._start
-    monkeypatch.setattr(
-        ranks, "_start", lambda *a: processes.append(start(*a)) or processes[-1]
-    )
-    return processes
-
-
-def test_failing_rank_is_named_and_none_is_left_behind(started, without_torch):
-    with pytest.raises(
-        RuntimeError, match="must not raise, got rank 1: OSError: out of"
-    ):
-        print_from_two_ranks(fail_in_rank_one)
-    assert [process.poll() is not None for process in started] == [True, True]
-
-
-def test_hanging_rank_ends_in_time_and_none_is_left_behind(
-    started, without_torch, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("REACHED", str(tmp_path / "rank"))
-    start = time.monotonic()
-
-    def clock():  # the half second is over when both ranks are at work
-        both = len(list(tmp_path.iterdir())) == 2
-        return start + (1 if both or time.monotonic() > start + 60 else 0)
-
-    monkeypatch.setattr(
-        ranks, "time", SimpleNamespace(monotonic=clock, sleep=time.sleep)
-    )
-    with pytest.raises(TimeoutError, match=r"work must end in 0\.5 s, got no end"):
-        print_from_two_ranks(wait_for_ever, timeout_s=0.5)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["rank0", "rank1"]
-    assert [process.poll() is not None for process in started] == [True, True]
-
-
-def test_interrupt_leaves_none_behind(started, monkeypatch):
-    def interrupt(seconds):
-        raise KeyboardInterrupt
-
-    nap = SimpleNamespace(monotonic=time.monotonic, sleep=interrupt)
-    monkeypatch.setattr(ranks, "time", nap)
-    with pytest.raises(KeyboardInterrupt):
-        print_from_two_ranks(wait_for_ever)
-    assert [process.poll() is not None for process in started] == [True, True]
-
-
-def test_pytorch_without_gloo_is_told_in_a_sentence(capsys, monkeypatch):
-    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
-    print_from_two_ranks(wait_for_ever)
-    assert (
-        "without torch.distributed or gloo: nothing was run" in capsys.readouterr().out
-    )
-
-
-def sourceless():
-    space = {}
-    exec("def work(rank): pass", space)
-    return space["work"]
-
-
-@pytest.mark.parametrize(
-    ("work", "timeout_s", "error", "message"),
-    [
-        (3, 60, TypeError, "work must be a function made by def, got 3"),
-        (lambda rank: None, 60, TypeError, "work must be a function made by def"),
-        (sourceless(), 60, ValueError, "work must have its source in a file"),
-        (wait_for_ever, "1", TypeError, "timeout_s must be a number, got '1'"),
-        (wait_for_ever, 0, ValueError, "timeout_s must be positive, got 0"),
-    ],
-)
-def test_what_two_ranks_cannot_run_is_named(work, timeout_s, error, message):
-    with pytest.raises(error, match=f"print_from_two_ranks: {message}"):
-        print_from_two_ranks(work, timeout_s)
+def test_script_for_two_ranks_needs_pytorch_alone():
+    # What it prints is compared with the chapter's stored output.
+    tree = ast.parse(TWO_RANKS.read_text(encoding="utf-8"))
+    names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    names += [
+        a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
+    ]
+    assert {name.partition(".")[0] for name in names} == {"contextlib", "torch"}
 
 
 # --- checks --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Small checkpoints whose every byte is told, what may go in, and a run to resume."""
+"""Small checkpoints explained byte by byte, what may go in, and a run to resume."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import random
 import struct
 import zipfile
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save
 from torch import nn
 
 from helpers.evaluation import evaluating
@@ -24,11 +26,7 @@ FORMATS = ["zip", "legacy", "safetensors"]
 
 
 def objects() -> dict[str, object]:
-    """Return what a reader may put into a checkpoint, by its name in the widget."""
-    import numpy as np
-    import torch
-    from torch import nn
-
+    """Return what a reader can put into a checkpoint, by its name in the widget."""
     with torch.random.fork_rng(devices=[]):  # a widget must not move the reader's seed
         layer = nn.Linear(2, 1)
     return {
@@ -51,9 +49,7 @@ def objects() -> dict[str, object]:
 
 
 def verdicts() -> dict[str, list[str]]:
-    """Return the names for which the safe loader refuses each object; none if it takes it."""
-    import torch
-
+    """Return the names for which the safe loader refuses each object; [] if it loads it."""
     found = {}
     for name, value in objects().items():
         file = io.BytesIO()
@@ -65,8 +61,6 @@ def verdicts() -> dict[str, list[str]]:
 
 def held_by_safetensors() -> list[str]:
     """Return the names of the objects that safetensors can save."""
-    from safetensors.torch import save
-
     held = []
     for name, value in objects().items():
         try:
@@ -79,9 +73,6 @@ def held_by_safetensors() -> list[str]:
 
 def tiny_files() -> dict[str, bytes]:
     """Return the same two tensors in each format, the same bytes on every machine."""
-    import torch
-    from safetensors.torch import save
-
     tensors = collections.OrderedDict(
         weight=torch.tensor([1.0, 2.0]), bias=torch.tensor([0.5])
     )
@@ -95,9 +86,9 @@ def tiny_files() -> dict[str, bytes]:
 
 
 def _numbered(data: bytes) -> bytes:
-    """Return a legacy file with 1, 2, ... for its storages' names.
+    """Return a legacy file whose storages are named 1, 2, and so on.
 
-    ``torch.save`` calls them by their addresses in memory, and sorts them by these.
+    ``torch.save`` names them by their addresses in memory, and sorts them by these.
     """
     ends, stream = [], io.BytesIO(data)
     for _ in range(5):
@@ -116,7 +107,7 @@ def _numbered(data: bytes) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    """Return a pickle's instruction for a text."""
+    """Return the pickle instruction that holds a text."""
     return b"X" + struct.pack("<I", len(text)) + text.encode()
 
 

@@ -1,27 +1,26 @@
 """The stage of the chapter on gradient accumulation."""
 
+from pathlib import Path
+
 from helpers.chapters.gradient_accumulation import check
-from helpers.chapters.gradient_accumulation.ranks import (
-    count_all_reduces,
-    print_from_two_ranks,
-)
 from helpers.chapters.gradient_accumulation.stage import (
-    difference,
-    factors_in,
-    five_runs,
+    find_factors,
     gradient,
-    gradient_of,
+    how_far_off,
+    loss_gradient,
+    train_five_seeds,
 )
 from helpers.chapters.gradient_accumulation.widget import AccumulationCuts
 
+TWO_RANKS = Path(__file__).with_name("two_ranks.py")  # a script for torchrun
+
 __all__ = [
+    "TWO_RANKS",
     "AccumulationCuts",
     "check",
-    "count_all_reduces",
-    "difference",
-    "factors_in",
-    "five_runs",
+    "find_factors",
     "gradient",
-    "gradient_of",
-    "print_from_two_ranks",
+    "how_far_off",
+    "loss_gradient",
+    "train_five_seeds",
 ]

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from helpers.chapters.gradient_accumulation.stage import as_vector
 from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
     Verdict,
@@ -45,9 +46,7 @@ def first_update(answer: object) -> Verdict:
     if not all(number.is_integer() for number in given):
         return hint(f"micro-batches have whole numbers, got {answer!r}.")
     if given == [15, 16, 17]:
-        return correct(
-            "three in place of two, and number 15 was seen by older weights."
-        )
+        return correct("three instead of two, and number 15 was seen by older weights.")
     texts = {
         (16, 17): "that is so if zero_grad() comes again. What does .grad still hold?",
         (
@@ -135,7 +134,7 @@ def _weights_after(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    return _flat(model)
+    return as_vector(model.parameters())
 
 
 def _groups(batches: list, k: int, flush: bool) -> Iterator[list]:
@@ -143,10 +142,6 @@ def _groups(batches: list, k: int, flush: bool) -> Iterator[list]:
         group = batches[start : start + k]
         if flush or len(group) == k:
             yield group
-
-
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -193,7 +188,7 @@ def train_epoch(fn: Callable[..., int]) -> Verdict:
     updates = fn(model, optimizer, batches, k)
     if isinstance(updates, bool) or not isinstance(updates, int):
         return hint(f"return how many updates you made, got {updates!r}.")
-    found = _flat(model)
+    found = as_vector(model.parameters())
     if not _same(found, _weights_after()):
         for change, text in MISTAKES:
             if _same(found, _weights_after(**change)):

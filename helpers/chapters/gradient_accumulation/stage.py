@@ -1,11 +1,11 @@
-"""Instruments for gradients, and five training runs that accumulate them."""
+"""Measuring gradients, and training runs with five seeds that accumulate them."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,13 +18,13 @@ MICRO = 16  # samples in a micro-batch
 
 
 class Runs(NamedTuple):
-    """What :func:`five_runs` returns, one row a seed.
+    """What :func:`train_five_seeds` returns, one row per seed.
 
     Attributes:
         weights: at the end ``(5, P)``.
         losses: on the training set, after each epoch ``(5, epochs)``.
         accuracy: on the test set in per cent ``(5,)``.
-        before: the same, before the last update ``(5,)``.
+        before: the accuracy before the last update ``(5,)``.
         norms: of the gradient at each update, before clipping ``(5, updates)``; without
             a ``max_norm`` nothing is measured, ``(5, 0)``.
     """
@@ -46,7 +46,7 @@ class Runs(NamedTuple):
         return _spread(self.before)
 
     def same(self, other: Runs, within: float) -> bool:
-        """Tell whether all weights agree with those of other runs."""
+        """Return whether all weights agree with those of other runs."""
         return bool((self.weights - other.weights).abs().max() < within)
 
 
@@ -54,14 +54,11 @@ def _spread(accuracy: Tensor) -> str:
     return f"{accuracy.min():.0f}% to {accuracy.max():.0f}%"
 
 
-LAST = ("mean", "share", "drop", "leak")
-
-
-def five_runs(
+def train_five_seeds(
     backward: Callable[[nn.Module, Tensor, Tensor, int], None],
     k: int,
     make_optimizer: Callable[[Iterable], torch.optim.Optimizer],
-    last: str = "mean",
+    last: Literal["mean", "share", "drop", "leak"] = "mean",
     max_norm: float = math.inf,
     epochs: int = 6,
 ) -> Runs:
@@ -74,23 +71,17 @@ def five_runs(
             one update, ``(n, 64)`` and ``(n,)``.
         k: micro-batches in an update.
         make_optimizer: ``make_optimizer(parameters)``.
-        last: what happens to the short group at the end of an epoch: ``"drop"`` leaves
-            it out; else it is an update, with a ``total`` of its own samples
-            (``"mean"``) or of a full group's (``"share"``). ``"leak"`` leaves it, as
-            with ``"mean"``, in ``.grad`` for the next epoch's first update.
-        max_norm: to which the gradient is clipped before each step.
+        last: what happens to the short group at the end of an epoch. ``"drop"`` leaves
+            it out. ``"mean"`` and ``"share"`` make it an update, whose ``total`` is the
+            number of its own samples or that of a full group. ``"leak"`` computes its
+            gradient as ``"mean"`` does, and leaves it in ``.grad`` for the first update
+            of the next epoch.
+        max_norm: the norm to which the gradient is clipped before each step.
         epochs: passes over the training set.
 
     Returns:
         :class:`Runs`, in float64.
-
-    Raises:
-        ValueError: for another ``last``.
     """
-    if last not in LAST:
-        raise ValueError(
-            f"five_runs: last must be one of {', '.join(LAST)}, got {last!r}."
-        )
     rows = [
         _run(seed, backward, k, make_optimizer, last, max_norm, epochs)
         for seed in SEEDS
@@ -122,7 +113,7 @@ def _run(seed, backward, k, make_optimizer, last, max_norm, epochs) -> tuple:
                 optimizer.zero_grad()
             with torch.no_grad():
                 losses.append(F.cross_entropy(model(data.x_train), data.y_train))
-    weights, accuracy = flat(model.parameters()), _accuracy(model, data)
+    weights, accuracy = as_vector(model.parameters()), _accuracy(model, data)
     return weights, torch.stack(losses), accuracy, before, torch.tensor(norms)
 
 
@@ -138,7 +129,7 @@ def _digits(seed: int) -> Split:
     return digits(seed, torch.float64)
 
 
-def flat(tensors: Iterable[Tensor]) -> Tensor:
+def as_vector(tensors: Iterable[Tensor]) -> Tensor:
     """Return all numbers of some tensors as one vector.
 
     Args:
@@ -148,7 +139,7 @@ def flat(tensors: Iterable[Tensor]) -> Tensor:
         A new tensor ``(N,)``.
 
     Example:
-        >>> flat([torch.zeros(2, 2), torch.ones(1)])
+        >>> as_vector([torch.zeros(2, 2), torch.ones(1)])
         tensor([0., 0., 0., 0., 1.])
     """
     return torch.cat([tensor.detach().flatten() for tensor in tensors])
@@ -163,77 +154,52 @@ def gradient(model: nn.Module) -> Tensor:
     Returns:
         A copy ``(N,)``.
 
-    Raises:
-        ValueError: if a parameter has none.
-
     Example:
         >>> model = nn.Linear(2, 1, bias=False)
         >>> model(torch.tensor([[3.0, 4.0]])).sum().backward()
         >>> gradient(model)
         tensor([3., 4.])
     """
-    for name, parameter in model.named_parameters():
-        if parameter.grad is None:
-            raise ValueError(
-                f"gradient: model must have gradients, {name} has none. "
-                "Call backward() first."
-            )
-    return flat(parameter.grad for parameter in model.parameters())
+    return as_vector(parameter.grad for parameter in model.parameters())
 
 
-def gradient_of(loss: Tensor, model: nn.Module) -> Tensor:
+def loss_gradient(loss: Tensor, model: nn.Module) -> Tensor:
     """Return the gradient of one loss as a vector, and leave ``.grad`` as it is.
 
     Args:
         loss: a scalar that depends on every parameter of the model.
-        model: whose parameters it is differentiated by.
+        model: the gradient is taken with respect to its parameters.
 
     Returns:
         ``(N,)``, in the order of :func:`gradient`.
 
-    Raises:
-        ValueError: if ``loss`` is not one number.
-
     Example:
         >>> model = nn.Linear(2, 1, bias=False)
-        >>> gradient_of(model(torch.tensor([[3.0, 4.0]])).sum(), model)
+        >>> loss_gradient(model(torch.tensor([[3.0, 4.0]])).sum(), model)
         tensor([3., 4.])
         >>> model.weight.grad is None
         True
     """
-    if loss.numel() != 1:
-        raise ValueError(
-            f"gradient_of: loss must be one number, got shape {tuple(loss.shape)}. "
-            "Take its mean or its sum."
-        )
-    return flat(torch.autograd.grad(loss, list(model.parameters())))
+    return as_vector(torch.autograd.grad(loss, list(model.parameters())))
 
 
-def difference(found: Tensor, wanted: Tensor) -> str:
-    """Return the length of ``found − wanted`` in per cent of the wanted one's.
+def how_far_off(found: Tensor, wanted: Tensor) -> str:
+    """Return the length of ``found − wanted`` in per cent of the length of ``wanted``.
 
     Args:
         found: ``(N,)``.
         wanted: ``(N,)``.
 
     Returns:
-        Such as ``"79%"``; ``"< 1e-12"`` if float64's rounding can explain it, and
+        A text such as ``"79%"``; ``"< 1e-12"`` if float64's rounding can explain it, and
         ``"< 0.1%"`` if that of shorter types can.
 
-    Raises:
-        ValueError: if the shapes differ.
-
     Example:
-        >>> difference(torch.tensor([3.0, 0.0]), torch.tensor([2.0, 0.0]))
+        >>> how_far_off(torch.tensor([3.0, 0.0]), torch.tensor([2.0, 0.0]))
         '50%'
-        >>> difference(torch.tensor([3.0, 0.0]), torch.tensor([3.001, 0.0]))
+        >>> how_far_off(torch.tensor([3.0, 0.0]), torch.tensor([3.001, 0.0]))
         '< 0.1%'
     """
-    if found.shape != wanted.shape:
-        raise ValueError(
-            "difference: found and wanted must have the same shape, got "
-            f"{tuple(found.shape)} and {tuple(wanted.shape)}."
-        )
     relative = ((found - wanted).norm() / wanted.norm()).item()
     for limit, text in ((1e-12, "< 1e-12"), (1e-3, "< 0.1%"), (1e-2, "< 1%")):
         if relative < limit:
@@ -241,7 +207,7 @@ def difference(found: Tensor, wanted: Tensor) -> str:
     return f"{relative:.0%}"
 
 
-def factors_in(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
+def find_factors(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """Find the factors with which parts were added up to a total, by least squares.
 
     Args:
@@ -253,7 +219,7 @@ def factors_in(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
 
     Example:
         >>> parts = [torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.0, 1.0, 1.0])]
-        >>> factors_in(3 * parts[0] + 5 * parts[1], parts)
+        >>> find_factors(3 * parts[0] + 5 * parts[1], parts)
         tensor([3.0000, 5.0000])
     """
     columns = torch.stack(list(parts), dim=1)

@@ -1,4 +1,4 @@
-"""A clock that moves when told, and a screen that can be read: bars made repeatable."""
+"""A clock that the code moves, and a screen that can be read: repeatable bars."""
 
 from __future__ import annotations
 
@@ -25,19 +25,11 @@ class Clock:
         return self.now_s
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock at once, in place of waiting.
+        """Move the clock at once, instead of waiting.
 
         Args:
             seconds: 0 or more, and finite.
-
-        Raises:
-            ValueError: if ``seconds`` is negative, infinite or nan.
         """
-        if not 0 <= seconds < math.inf:
-            raise ValueError(
-                f"Clock.sleep: seconds must be 0 or more, got {seconds}. "
-                "A clock cannot run backwards, or for ever."
-            )
         end = self.now_s + seconds
         while (wake := (self.now_s // self._every_s + 1) * self._every_s) <= end:
             self.now_s = wake
@@ -46,7 +38,7 @@ class Clock:
 
 
 class _OneRound:
-    """In place of the event that ends tqdm's monitor: it ends after one round."""
+    """Replaces the event that ends tqdm's monitor: it ends after one round."""
 
     def __init__(self) -> None:
         self.waits = 0
@@ -70,12 +62,12 @@ def _monitor(clock: Clock) -> None:
 
 @contextmanager
 def fake_clock() -> Iterator[Clock]:
-    """Let tqdm's bars read a clock that stands still until it is told to move.
+    """Let tqdm's bars read a clock that stands still until the code moves it.
 
     Rate, time left and smoothing are then the same on every machine. Bars must be made
     and used inside the block. tqdm's own clock is back afterwards. Its background thread
-    would mix in real time: it is stopped, and the clock does its work, a look at all bars
-    every ten seconds. The next bar outside restarts it.
+    would mix in real time: it is stopped, and the clock does its work: it looks at all
+    bars every ten seconds. The next bar outside the block restarts the thread.
 
     Returns:
         A context manager that gives a :class:`Clock`.
@@ -108,7 +100,8 @@ def fake_clock() -> Iterator[Clock]:
 class Terminal(io.StringIO):
     """A screen for ``tqdm(..., file=screen)`` that says what a reader would see.
 
-    It knows what bars use: back to the start of the line, a new line, a line up.
+    It knows the three moves that bars use: to the start of the line, to a new line, and
+    a line up.
 
     Args:
         interactive: what ``isatty()`` answers; False for a log file or a pipe.
@@ -134,7 +127,7 @@ class Terminal(io.StringIO):
         return self.getvalue().count("\r")
 
     def text(self) -> str:
-        """Return what stands on the screen, without blank ends of lines."""
+        """Return what the screen shows, without spaces at the ends of lines."""
         rows, row, column = [""], 0, 0
         for part in re.findall(r"\x1b\[A|\r|\n|[^\r\n\x1b]+", self.getvalue()):
             if part == "\r":
