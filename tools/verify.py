@@ -86,11 +86,11 @@ def run(instruction_set: str, threads: int) -> Run:
 def requirements() -> list[str]:
     """Return the names of the direct dependencies, in their order.
 
-    Without uv, which writes constraints.txt and takes no part in a run.
+    Without what takes no part in a run: the formatter of scripts, and the lock's uv.
     """
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     names = [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]
-    return [name for name in names if name != "uv"]
+    return [name for name in names if name not in ("oxfmt", "uv")]
 
 
 def page(runs: list[Run], date: datetime.date) -> str:
