@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import threading
 from functools import partial
@@ -14,44 +12,14 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from repository import ROOT, build_book
 
-ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 
 # The same examples every time, and no limit in seconds: the machine may be busy.
 settings.register_profile("book", derandomize=True, deadline=None)
 settings.load_profile("book")
-
-
-def copy_product(folder: Path) -> None:
-    """Copy every text file of the product into a folder."""
-    import set_address
-
-    for path in set_address.files(ROOT):
-        target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-
-
-def pins() -> dict[str, str]:
-    """Return the versions that constraints.txt asks for on this machine."""
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    wanted = [Requirement(line) for line in lines if not line.startswith("#")]
-    return {
-        canonicalize_name(each.name): str(each.specifier).removeprefix("==")
-        for each in wanted
-        if each.marker is None or each.marker.evaluate()
-    }
-
-
-def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
-    """Build the book below a folder as ``make html`` does: warnings are errors."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", source]
-    options = ["--all", "-W", "-n", "--keep-going", "-q", "--path-output", output]
-    return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
 @pytest.fixture(autouse=True)

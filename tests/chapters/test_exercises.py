@@ -8,9 +8,9 @@ import pkgutil
 import nbformat
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from repository import ROOT
 
 from helpers import chapters
 from helpers.chapters.bce_and_logits import check as bce

@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 import torch
-from conftest import ROOT
+from repository import ROOT
 from torch import nn
 from traitlets import TraitError
 

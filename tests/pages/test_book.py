@@ -9,8 +9,8 @@ import claims
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, build_book
 from notebook_rules import Chapter, notebooks
+from repository import ROOT, build_book
 from visit import NARROW, READY
 
 from helpers.chapters.bce_and_logits import BceExplorer

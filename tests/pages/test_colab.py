@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import set_address
-from conftest import ROOT, copy_product
 from notebook_rules import notebooks, set_up_code
+from repository import ROOT, copy_product
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from conftest import ROOT
 from notebook_rules import Chapter, notebooks, problems
+from repository import ROOT
 
 
 def test_toc_lists_every_notebook():

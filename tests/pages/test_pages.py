@@ -6,8 +6,8 @@ from itertools import pairwise
 import claims
 import listings
 import pytest
-from conftest import ROOT
 from notebook_rules import Chapter, _outputs, _text, anchors
+from repository import ROOT
 
 SYMPTOMS = (ROOT / "book/symptoms.md").read_text("utf-8")
 ROWS = [

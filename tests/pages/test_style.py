@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import ROOT
+from repository import ROOT
 
 from helpers.notebook import style
 

@@ -6,7 +6,7 @@ import tokenize
 
 import pytest
 from claims import notebooks
-from conftest import ROOT
+from repository import ROOT
 
 HELPERS = ROOT / "helpers"
 MODULES = sorted(HELPERS.rglob("*.py"))

@@ -11,9 +11,9 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from repository import ROOT
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from helpers import image_statistics

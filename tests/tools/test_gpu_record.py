@@ -12,7 +12,7 @@ import gpu as benchmark
 import pytest
 import torch
 from claims import notebooks
-from conftest import ROOT
+from repository import ROOT
 from torch import nn
 
 from helpers.notebook import gpu_record

@@ -9,7 +9,7 @@ import check_tip
 import new_tip
 import pytest
 from claims import notebooks
-from conftest import ROOT, copy_product
+from repository import ROOT, copy_product
 
 
 def command(folder, *arguments):

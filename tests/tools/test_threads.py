@@ -7,8 +7,8 @@ import sys
 import nbformat
 import pytest
 import run
-from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from repository import ROOT
 
 SOURCE = "import os\nprint(os.environ['OMP_NUM_THREADS'])"
 CALLERS = pytest.mark.parametrize(("asked", "used"), [(None, "1"), ("3", "3")])

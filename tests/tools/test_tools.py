@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import pytest
 import set_address
 import vendor_mathjax
 import yaml
-from conftest import ROOT, copy_product, pins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from repository import ROOT, copy_product, pins
 
 NEW = "https://github.com/" + "someone/a-book"  # in two, so that no file holds it
 
@@ -173,9 +174,10 @@ def test_constraints_hold_versions_alone():
 def test_this_environment_keeps_the_constraints():
     """They may hold more: CUDA's libraries, which the CPU build of PyTorch lacks."""
     # A build such as 2.15.0+cpu satisfies the line too.
+    # Here alone: setuptools puts packages of its own on the path when it is imported.
+    here = distributions(path=[sysconfig.get_path("purelib")])
     installed = {
-        canonicalize_name(each.name): Version(each.version).public
-        for each in distributions()
+        canonicalize_name(each.name): Version(each.version).public for each in here
     }
     for name in ("pip", "measured-pytorch"):  # venv's, and this folder's
         installed.pop(name, None)

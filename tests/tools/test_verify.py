@@ -6,8 +6,8 @@ import re
 import nbformat
 import pytest
 import verify
-from conftest import pins
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from repository import pins
 
 DATE = datetime.date(2026, 1, 2)
 RUNS = [verify.Run("default", 1, 30, ()), verify.Run("avx2", 2, 30, ())]
