@@ -157,7 +157,7 @@ def test_report_reads_aloud_what_happens():
         "status       numbers  name",
         "loaded             6  body.weight (float64 to float32)",
         "missing            3  body.bias",
-        "shape              6  head.weight ((5, 3) given, not (2, 3))",
+        "shape              6  head.weight (given (5, 3), model (2, 3))",
         "unusable           2  head.bias (list, not a tensor)",
         "unexpected         4  extra",
         "loaded 6 of 17 = 35.2%",
@@ -769,7 +769,7 @@ def test_refusal_names_what_does_not_fit():
     text = str(caught.value)
     assert "min_share=1.0" in text
     assert "missing: 0.weight, 0.bias, 1.weight and 4 more" in text
-    assert "shape: 2.bias; unexpected: x" in text
+    assert "shape: 2.bias (given (5,), model (2,)); unexpected: x" in text
 
 
 def test_refusal_finds_the_state_dict_inside_a_checkpoint():
