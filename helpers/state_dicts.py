@@ -546,8 +546,8 @@ def _without(wrappers: set[str], keys: Sequence[str]) -> dict[str, list[str]]:
     """Return keys by what is left of them: those that share it are ambiguous."""
     groups = defaultdict(list)
     for key in keys:
-        path, _, last = key.rpartition(".")
-        kept = [part for part in path.split(".") if part not in wrappers]
+        *path, last = key.split(".")
+        kept = [part for part in path if part not in wrappers]
         groups[".".join([*kept, last])].append(key)
     return groups
 
