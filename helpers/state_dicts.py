@@ -200,7 +200,17 @@ def _undone_after_a_failure(model: nn.Module) -> Iterator[None]:
 
 
 def _refusal(model, given, prefixes, report: LoadReport, min_share: float) -> str:
-    """Say what does not fit, three names of a kind at most, and what to do."""
+    """Say what does not fit, and what to do."""
+    advice = _better_calls(model, given, prefixes, report, min_share)
+    advice = advice or _advice(report, prefixes, min_share)
+    return (
+        f"load_matching: state_dict fits {report.percent()} of the model, less than "
+        f"min_share={min_share} ({_reasons(report)}). Nothing was loaded. {advice}"
+    )
+
+
+def _reasons(report: LoadReport) -> str:
+    """Name what does not fit, three names of a kind at most."""
     reasons = []
     for status in ("missing", "shape", "unusable", "conflict", "unexpected"):
         rows = [row for row in report.rows if row.status == status]
@@ -208,12 +218,7 @@ def _refusal(model, given, prefixes, report: LoadReport, min_share: float) -> st
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             reasons.append(f"{status}: {', '.join(names[:3])}{more}")
-    advice = _better_calls(model, given, prefixes, report, min_share)
-    advice = advice or _advice(report, prefixes, min_share)
-    return (
-        f"load_matching: state_dict fits {report.percent()} of the model, less than "
-        f"min_share={min_share} ({'; '.join(reasons)}). Nothing was loaded. {advice}"
-    )
+    return "; ".join(reasons)
 
 
 def _advice(report: LoadReport, prefixes: Sequence[str], min_share: float) -> str:
@@ -247,30 +252,39 @@ def _call(part: str, path: str, prefixes, report: LoadReport, min_share: float) 
 
 
 def _better_calls(model, given, prefixes, report: LoadReport, min_share: float) -> str:
-    """Write the calls that load most if they load more than this one; each was tried."""
+    """Write the calls that load most, if they load more than this one."""
     best, found = (report.loaded + 1, False), {}
-    for path, inner in _state_dicts_in(given, "state_dict"):
-        inner = _plain(inner)
-        for ours, words in _guesses(model, inner, prefixes):
-            trial = _best_match(model.get_submodule(ours), inner, words).report()
-            rank = (trial.loaded, trial.share >= min_share)
-            chance = bool(ours) or words != prefixes
-            if rank < best or (chance and not _is_half_known(trial, bool(ours))):
-                continue
-            if rank > best:
-                best, found = rank, {}
-            part = _expression(ours)
-            of_part = f" of {part}" if ours else ""
-            call = _call(part, path, words, trial, min_share)
-            sources = (row.source for row in trial.rows if row.status == "loaded")
-            said = f"{call} loads {trial.percent()}{of_part}"
-            found.setdefault((path, *sources), said)  # the plainest call for the same
+    for path, part, words, trial in _trials(model, given, prefixes):
+        fits = trial.share >= min_share
+        rank = (trial.loaded, fits)
+        if rank < best:
+            continue
+        if rank > best:
+            best, found = rank, {}
+        call = _call(_expression(part), path, words, trial, min_share)
+        of_part = f" of {_expression(part)}" if part else ""
+        why = "" if fits else f" ({_reasons(trial)})"
+        sources = (row.source for row in trial.rows if row.status == "loaded")
+        said = f"{call} loads {trial.percent()}{of_part}{why}"
+        found.setdefault((path, *sources), said)  # the plainest call for the same
     if not found:
         return ""
     inside = dict.fromkeys(path for path, *_ in found if path != "state_dict")
     question = f"Is it {' or '.join([*inside][:3])} that you mean? " if inside else ""
     calls = ", or ".join([*found.values()][:3])
-    return f"{question}{calls} (model and state_dict are what you passed)."
+    return f"{question}{calls}. Here model and state_dict are what you passed."
+
+
+def _trials(model, given, prefixes) -> Iterator[tuple[str, str, Sequence, LoadReport]]:
+    """Yield other calls with their reports: where the state dict lies, part, prefixes."""
+    parts = dict(model.named_modules())
+    for path, inner in _state_dicts_in(given, "state_dict"):
+        inner = _plain(inner)
+        for part, words in _guesses(model, inner, prefixes):
+            trial = _best_match(parts[part], inner, words).report()
+            as_asked = words == prefixes and not part
+            if as_asked or _is_half_known(trial, bool(part)):
+                yield path, part, words, trial
 
 
 def _expression(path: str) -> str:
@@ -281,7 +295,7 @@ def _expression(path: str) -> str:
 
 
 def _is_half_known(report: LoadReport, is_part: bool) -> bool:
-    """Whether half of the model's names are found, or less, which may be chance.
+    """Whether at least half of the model's names are found: fewer may be chance.
 
     For a part of the model, half of the state dict's names must have a place, too.
     """
@@ -313,7 +327,9 @@ def _guesses(
 ) -> Iterator[tuple[str, Sequence[str]]]:
     """Propose parts of the model and prefixes under which more names would agree."""
     yield "", prefixes
-    names, parts = list(model.state_dict()), dict(model.named_modules())
+    names, parts = list(model.state_dict()), {"": model}
+    if not isinstance(model, torch.jit.ScriptModule):  # it has no get_submodule
+        parts = dict(model.named_modules())
     for words in ((), WRAPPERS):
         ours, theirs = (_without(set(words), keys) for keys in (names, given))
         used = [w for w in words if any(w in k.split(".") for k in [*names, *given])]
@@ -669,10 +685,7 @@ def _is_unread_counter(model: nn.Module, key: str) -> bool:
     path, _, last = key.rpartition(".")
     if last != COUNTER:
         return False
-    try:
-        owner = model.get_submodule(path)
-    except AttributeError:  # a hook of the model has made up the name
-        return False
+    owner = dict(model.named_modules(remove_duplicate=False)).get(path)
     # The base of all batch norms is internal. Checked against PyTorch 2.6.
     norm = nn.modules.batchnorm._NormBase
     return isinstance(owner, norm) and owner.momentum is not None

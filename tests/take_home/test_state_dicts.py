@@ -956,6 +956,25 @@ def test_refusal_prints_a_call_for_each_of_several_that_fit():
     assert len(printed_calls(refusal(model, {"ema": GOOD, "raw": GOOD}))) == 2
 
 
+def test_refusal_says_what_the_printed_call_leaves_out():
+    given = {**small().state_dict(), "0.weight": torch.ones(4, 3).to(torch.int8)}
+    model, checkpoint = small(), {"model": behind("net.", given | {"0.SCB": GOOD})}
+    message = refusal(model, checkpoint)
+    assert "loads 72.0% (unusable: 0.weight (int8 codes, not float32" in message
+    assert make_the_call(message, model, checkpoint).names("unusable") == ["0.weight"]
+    given["0.weight"] = torch.ones(7, 3)
+    message = refusal(model, {"state_dict": given})
+    assert "loads 72.0% (shape: 0.weight (given (7, 3), model (4, 3)))" in message
+
+
+def test_refusal_of_a_scripted_model_prints_a_call():
+    model, trained = scripted(), small().state_dict()
+    checkpoint = {"state_dict": behind("model.", trained)}
+    assert make_the_call(refusal(model, checkpoint), model, checkpoint).share == 1
+    del trained["1.num_batches_tracked"]
+    assert "missing: 1.num_batches_tracked)" in refusal(model, trained)
+
+
 def test_refusal_prints_no_call_for_names_that_agree_by_chance():
     model = nn.ModuleDict({"a": small(), "b": nn.Linear(2, 9)})
     given = {f"blocks.{i}.{k}": torch.ones(9) for i in range(5) for k in ("x", "bias")}
