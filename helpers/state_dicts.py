@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,16 @@ from torch.nn.parameter import is_lazy
 from helpers._arguments import require, require_number
 
 PREFIXES = ("module.", "_orig_mod.")  # of (Distributed)DataParallel and torch.compile
+# Words that only wrappers put into names, also in the middle: the same and FSDP's.
+WRAPPERS = (
+    "module",
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+)
 EXTRA_STATE = "_extra_state"  # the last part of the key under which PyTorch keeps it
+COUNTER = "num_batches_tracked"  # the same of batch norm's counter
+CODES = " codes"  # what a note calls numbers that need a scale
 
 
 def load_report(
@@ -25,8 +35,10 @@ def load_report(
     """Tell what of a state dict would load into a model, without loading it.
 
     Args:
-        model: any ``nn.Module``. Nothing that loads is run, neither custom code nor
-            hooks. But ``model.state_dict()`` is, with whatever hooks it has.
+        model: any ``nn.Module``. It is not changed: loading code of its own, such as a
+            hook that knows old names, is run on a copy of it that holds no numbers, and
+            only if names or shapes do not agree without. But ``model.state_dict()`` is
+            run on the model itself, with whatever hooks it has.
         state_dict: names and tensors of any shape, dtype and device.
         prefixes: parts of names to look past, such as ``("module.", "_orig_mod.")``.
             Without them, names are compared as ``load_state_dict`` compares them.
@@ -54,7 +66,7 @@ def load_report(
     <https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html>`_.
     """
     given = _checked_arguments("load_report", model, state_dict, prefixes)
-    return _make_report(model, given, prefixes)
+    return _best_match(model, given, prefixes).report()
 
 
 def load_matching(
@@ -70,8 +82,9 @@ def load_matching(
     buffer is the same tensor with the same values as before, also after an interrupt.
     What the model's own loading code did to other things, such as an extra state, then
     stays done. Values are copied in place, so that an optimizer goes on with the same
-    parameters. While it runs, this costs memory for two more copies of the model, and
-    for a third of what the state dict shares with the model.
+    parameters. While it runs, this costs memory for two more copies of the model, for a
+    third of what the state dict shares with the model, and for two of the state dict if
+    only the model's own loading code knows its names.
 
     Args:
         model: any ``nn.Module``.
@@ -86,7 +99,8 @@ def load_matching(
     Raises:
         TypeError: if an argument is of the wrong kind, or a key is not a string.
         ValueError: if less than ``min_share`` fits, an argument is out of range, or the
-            model has lazy layers without a size.
+            model has lazy layers without a size. If another call would load more, such
+            as with a key inside the state dict or with other prefixes, it is printed.
         RuntimeError: if the model's own loading code fails or changes what is loaded,
             or if two entries share memory and are given different values.
 
@@ -101,23 +115,17 @@ def load_matching(
     in_range, advice = (lambda share: 0 <= share <= 1), "Write 0.5 for one half."
     require_number(caller, "min_share", min_share, in_range, "from 0 to 1", advice)
     given = _checked_arguments(caller, model, state_dict, prefixes)
-    metadata = getattr(state_dict, "_metadata", None)
     # What lies in the memory that is written to must still be known afterwards.
     own = {_memory(t) for t in [*model.parameters(), *model.buffers()]}
-    given = {k: _copied(v) if _memory(v) in own else v for k, v in given.items()}
+    for key, value in given.items():
+        given[key] = _copied(value) if _memory(value) in own else value
     with _undone_after_a_failure(model):  # the report, too: state_dict() may have hooks
-        report = _make_report(model, given, prefixes)
+        match = _best_match(model, given, prefixes)
+        report = match.report()
         if report.share < min_share:
-            hint = _hint_at_inner_state_dict(model, given, prefixes, report)
-            raise ValueError(_refusal(report, min_share, hint))
-        fitting = [row for row in report.rows if row.status == "loaded"]
-        chosen = {row.name: given[row.source] for row in fitting}
-        # Copies, since custom code may write to what it is handed.
-        handed = OrderedDict((name, _copied(value)) for name, value in chosen.items())
-        if isinstance(metadata, Mapping):  # versions, by which layers know old files
-            handed._metadata = _renamed(metadata, fitting)
-        model.load_state_dict(handed, strict=False)
-        _require_loaded(model, chosen)
+            raise ValueError(_refusal(model, given, prefixes, report, min_share))
+        model.load_state_dict(_handed(match, given), strict=False)
+        _require_loaded(model, match)
     return report
 
 
@@ -148,7 +156,15 @@ def _checked_arguments(
     other = [p for p in prefixes if not _is_prefix(p)]
     must, got = "prefixes must each be a name and a dot", repr(other[:1])[1:-1]
     require(not other, ValueError, caller, must, got, advice)
-    return dict(state_dict)
+    return _plain(state_dict)
+
+
+def _plain(state_dict: Mapping[str, object]) -> OrderedDict[str, object]:
+    """Return a copy that keeps the layers' versions, by which they know old files."""
+    given = OrderedDict(state_dict)
+    versions = getattr(state_dict, "_metadata", None)
+    given._metadata = versions if isinstance(versions, Mapping) else None
+    return given
 
 
 def _is_prefix(prefix: object) -> bool:
@@ -180,37 +196,169 @@ def _undone_after_a_failure(model: nn.Module) -> Iterator[None]:
         raise
 
 
-def _hint_at_inner_state_dict(
-    model: nn.Module, given: Mapping, prefixes: Sequence[str], report: LoadReport
-) -> str:
-    """Say where inside a checkpoint a state dict lies that fits better, if one does."""
-    loaded = {
-        key: _make_report(model, value, prefixes).loaded
-        for key, value in given.items()
-        if isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-    }
-    best = max(loaded.values(), default=0)
-    if best <= report.loaded:
-        return ""
-    keys = [f"state_dict[{key!r}]" for key in loaded if loaded[key] == best]
-    return f"Is it {' or '.join(keys[:3])} that you mean? "
+# --- the refusal -------------------------------------------------------------------------
 
 
-def _refusal(report: LoadReport, min_share: float, hint: str) -> str:
-    """Say what does not fit, three names of a kind at most, and what to do."""
+def _refusal(model, given, prefixes, report: LoadReport, min_share: float) -> str:
+    """Say what does not fit, and what to do."""
+    advice = _better_calls(model, given, prefixes, report, min_share)
+    advice = advice or _advice(report, prefixes, min_share)
+    return (
+        f"load_matching: state_dict fits {report.percent()} of the model, less than "
+        f"min_share={min_share} ({_reasons(report)}). Nothing was loaded. {advice}"
+    )
+
+
+def _reasons(report: LoadReport) -> str:
+    """Name what does not fit, three names of a kind at most."""
     reasons = []
     for status in ("missing", "shape", "unusable", "conflict", "unexpected"):
         rows = [row for row in report.rows if row.status == status]
-        why = " ({})" if status == "unusable" else ""
-        names = [row.name + why.format(row.note) for row in rows]
+        names = [row.name + (f" ({row.note})" if row.note else "") for row in rows]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             reasons.append(f"{status}: {', '.join(names[:3])}{more}")
-    return (
-        f"load_matching: state_dict fits {report.percent()} of the model, less than "
-        f"min_share={min_share} ({'; '.join(reasons)}). Nothing was loaded. {hint}"
-        "Rename its keys, or pass a smaller min_share if that is what you want."
-    )
+    return "; ".join(reasons)
+
+
+def _advice(report: LoadReport, prefixes: Sequence[str], min_share: float) -> str:
+    """Say what to do about entries that do not fit, and how to load the others."""
+    steps = []
+    if report.names("missing") and report.names("unexpected"):
+        steps.append("Rename its keys to those of model.state_dict()")
+    for row in [row for row in report.rows if CODES in row.note][:1]:
+        steps.append(f"Dequantise {row.source} with the library that wrote it")
+        if row.status == "unusable":
+            key = f"state_dict[{row.source!r}]"
+            steps.append(f"Say that its numbers need no scale: {key} = {key}.float()")
+    for row in [row for row in report.rows if row.status == "conflict"][:1]:
+        steps.append(f"Keep one of two values: del state_dict[{row.source!r}]")
+    if report.loaded:
+        call = _call("model", "state_dict", prefixes, report, min_share)
+        steps.append(f"Load only the {report.percent()} that fit: {call}")
+    steps = steps or ["Pass a state dict that holds these entries as the model does"]
+    first, *others = steps
+    return "; or ".join([first, *(s[0].lower() + s[1:] for s in others)]) + "."
+
+
+def _call(part: str, path: str, prefixes, report: LoadReport, min_share: float) -> str:
+    """Write a call of ``load_matching`` that loads what a report says."""
+    arguments = [part, path]
+    if report.share < min_share:  # rounded down, so that the call is not refused
+        arguments.append(f"min_share={1000 * report.loaded // report.total / 1000}")
+    if tuple(prefixes) != PREFIXES:
+        arguments.append(f"prefixes={list(prefixes)}")
+    return f"load_matching({', '.join(arguments)})"
+
+
+def _better_calls(model, given, prefixes, report: LoadReport, min_share: float) -> str:
+    """Write the calls that load most, if they load more than this one."""
+    best, found = (report.loaded + 1, False), {}
+    for path, part, words, trial in _trials(model, given, prefixes):
+        fits = trial.share >= min_share
+        rank = (trial.loaded, fits)
+        if rank < best:
+            continue
+        if rank > best:
+            best, found = rank, {}
+        call = _call(_expression(part), path, words, trial, min_share)
+        of_part = f" of {_expression(part)}" if part else ""
+        why = "" if fits else f" ({_reasons(trial)})"
+        sources = (row.source for row in trial.rows if row.status == "loaded")
+        said = f"{call} loads {trial.percent()}{of_part}{why}"
+        found.setdefault((path, *sources), said)  # the plainest call for the same
+    if not found:
+        return ""
+    inside = dict.fromkeys(path for path, *_ in found if path != "state_dict")
+    question = f"Is it {' or '.join([*inside][:3])} that you mean? " if inside else ""
+    calls = ", or ".join([*found.values()][:3])
+    return f"{question}{calls}. Here model and state_dict are what you passed."
+
+
+def _trials(model, given, prefixes) -> Iterator[tuple[str, str, Sequence, LoadReport]]:
+    """Yield other calls with their reports: where the state dict lies, part, prefixes."""
+    parts = dict(model.named_modules())
+    for path, inner in _state_dicts_in(given, "state_dict"):
+        inner = _plain(inner)
+        for part, words in _guesses(model, inner, prefixes):
+            trial = _best_match(parts[part], inner, words).report()
+            as_asked = words == prefixes and not part
+            if as_asked or _is_half_known(trial, bool(part)):
+                yield path, part, words, trial
+
+
+def _expression(path: str) -> str:
+    """Write how to reach a part of the model."""
+    named = all(name.isidentifier() for name in path.split("."))
+    part = f"model.{path}" if named else f"model.get_submodule({path!r})"
+    return part if path else "model"
+
+
+def _is_half_known(report: LoadReport, is_part: bool) -> bool:
+    """Whether at least half of the model's names are found: fewer may be chance.
+
+    For a part of the model, half of the state dict's names must have a place, too.
+    """
+    lacking, left = (len(report.names(s)) for s in ("missing", "unexpected"))
+    known = len(report.rows) - lacking - left
+    return known >= lacking and (known >= left or not is_part)
+
+
+def _state_dicts_in(
+    value: object, path: str, levels: int = 2
+) -> Iterator[tuple[str, Mapping]]:
+    """Yield whatever may be a state dict, with the expression that leads to it."""
+    if isinstance(value, nn.Module):
+        value, path, levels = value.state_dict(), f"{path}.state_dict()", 0
+    inner = {}
+    if isinstance(value, Mapping):
+        inner = value
+        if value and all(isinstance(key, str) for key in value):
+            yield path, value
+    elif isinstance(value, (list, tuple)):
+        inner = dict(enumerate(value))
+    if levels:
+        for key, held in inner.items():
+            yield from _state_dicts_in(held, f"{path}[{key!r}]", levels - 1)
+
+
+def _guesses(
+    model: nn.Module, given: Mapping[str, object], prefixes: Sequence[str]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Propose parts of the model and prefixes under which more names would agree."""
+    yield "", prefixes
+    names, parts = list(model.state_dict()), {"": model}
+    if not isinstance(model, torch.jit.ScriptModule):  # it has no get_submodule
+        parts = dict(model.named_modules())
+    for words in ((), WRAPPERS):
+        ours, theirs = (_without(set(words), keys) for keys in (names, given))
+        used = [w for w in words if any(w in k.split(".") for k in [*names, *given])]
+        for (path, prefix), _ in _shifts(ours, theirs).most_common(4):
+            if path in parts and (not words or (used and not path)):
+                found = [f"{w}." for w in [*used, *prefix.split(".")] if w]
+                yield path, found or prefixes
+
+
+def _shifts(ours: Sequence[str], theirs: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count how often a key is one of the other side's behind other first parts."""
+    ends = defaultdict(list)  # what a key ends with: what stands before
+    for key in theirs:
+        for before, end in _splits(key):
+            ends[end].append(before)
+    shifts = Counter()
+    for name in ours:
+        fits = ((path, end) for path, end in _splits(name) if end in ends)
+        path, longest = next(fits, ("", ""))
+        # An end that many keys have, such as "weight", says little.
+        shifts.update((path, before) for before in ends[longest][:16])
+    return shifts
+
+
+def _splits(key: str) -> Iterator[tuple[str, str]]:
+    """Yield a key's first and last parts, split at every dot, the longest end first."""
+    parts = key.split(".")
+    for at in range(len(parts)):
+        yield ".".join(parts[:at]), ".".join(parts[at:])
 
 
 # --- the report --------------------------------------------------------------------------
@@ -282,30 +430,66 @@ class LoadReport:
         return f"{1000 * self.loaded // self.total / 10 if self.total else 100.0}%"
 
 
-def _make_report(
-    model: nn.Module, given: Mapping[str, object], prefixes: Sequence[str]
-) -> LoadReport:
-    """Report on every entry, under the pairing of names that loads most."""
+class _Match(NamedTuple):
+    """One way to pair the entries of a model with those of a state dict."""
+
+    rows: list[Row]
+    loaded: int
+    total: int
+    view: Mapping[
+        str, str
+    ]  # a key as the model is to see it: the key in the state dict
+    values: Mapping[str, object]  # what each name of the model is to hold
+
+    def report(self) -> LoadReport:
+        return LoadReport(tuple(self.rows), self.loaded, self.total)
+
+
+def _best_match(
+    model: nn.Module, given: OrderedDict[str, object], prefixes: Sequence[str]
+) -> _Match:
+    """Return the pairing of names that loads most, the plainest of equals."""
     expected = model.state_dict(keep_vars=True)
-    pairings = _pairings(list(expected), list(given), prefixes)
-    candidates = [
-        _entries_of_model(model, expected, given, pairs) for pairs in pairings
+    views = list(_views(list(expected), list(given), prefixes))
+    found = ({n: (v[n], given[v[n]]) for n in expected if n in v} for v in views)
+    matches = [
+        _match(model, expected, given, view, pairs)
+        for view, pairs in zip(views, found, strict=True)
     ]
-    # max() keeps the first of equals: names as they stand, if they serve.
-    rows = max(candidates, key=lambda rows: _loaded_and_total(rows, expected)[0])
+    best = max(matches, key=lambda match: match.loaded)
+    if best.loaded < best.total and _has_loading_code(model):
+        for view in views:
+            pairs, unread = _as_loading_code_reads(model, expected, given, view)
+            match = _match(model, expected, given, view, pairs, unread)
+            # What is made of several keys can only be left out with all of them.
+            wrong = {row.status for row in match.rows if not row.source}
+            if wrong <= {"loaded", "missing", "tied", "kept"}:
+                best = max(best, match, key=lambda match: match.loaded)
+    return best
+
+
+def _match(model, expected, given, view, pairs, unread=None) -> _Match:
+    """Pair entries: ``pairs`` has, by name in the model, a key and the value to load."""
+    rows = _entries_of_model(model, expected, pairs)
+    loaded, total = _loaded_and_total(rows, expected)
     used = {row.source for row in rows}
-    rest = [key for key in given if key not in used]
-    rows += [Row(key, key, _size(given[key]), "unexpected") for key in rest]
-    return LoadReport(tuple(rows), *_loaded_and_total(rows, expected))
+    consumed = set() if unread is None else set(view.values()) - unread
+    rest = [key for key in given if key not in used | consumed]
+    rows += [
+        Row(key, key, _size(given[key]), "unexpected", _note_on_rest(given[key]))
+        for key in rest
+    ]
+    return _Match(rows, loaded, total, view, {n: pairs[n][1] for n in pairs})
 
 
-def _entries_of_model(model, expected, given, pairs: dict[str, str]) -> list[Row]:
-    """Return a row for each entry of the model, given which key belongs to which."""
+def _entries_of_model(model, expected, pairs) -> list[Row]:
+    """Return a row for each entry of the model, given what belongs to which."""
     rows = []
     for name, target in expected.items():
-        source, status, note = pairs.get(name, ""), "missing", ""
+        source, status, note = "", "missing", ""
         if name in pairs:
-            status, note = _status_and_note(name, target, given[source])
+            source, value = pairs[name]
+            status, note = _status_and_note(name, target, value)
         elif _is_unread_counter(model, name):
             status = "kept"
         rows.append(Row(name, source, _size(target), status, note))
@@ -313,17 +497,17 @@ def _entries_of_model(model, expected, given, pairs: dict[str, str]) -> list[Row
     for row in rows:
         if row.status == "loaded":
             loaded[id(expected[row.name])].append(row)
-    return [_with_ties(r, loaded[id(expected[r.name])], expected, given) for r in rows]
+    return [_with_ties(r, loaded[id(expected[r.name])], expected, pairs) for r in rows]
 
 
-def _with_ties(row: Row, loaded: list[Row], expected, given) -> Row:
+def _with_ties(row: Row, loaded: list[Row], expected, pairs) -> Row:
     """Return a row as the loaded rows of the same tensor, under any name, decide."""
     target = expected[row.name]
     if not isinstance(target, Tensor) or not loaded:
         return row
     if row.status == "missing":
         return row._replace(status="tied", note=f"is {loaded[0].name}")
-    first, *others = (given[r.source] for r in loaded)
+    first, *others = (pairs[r.name][1] for r in loaded)
     if all(_same_once_loaded(target, first, other) for other in others):
         return row
     names = ", ".join(r.name for r in loaded)
@@ -344,33 +528,33 @@ def _loaded_and_total(rows: Sequence[Row], expected) -> tuple[int, int]:
     return sum(loaded.values()), sum(total.values())
 
 
-# --- names and single entries ------------------------------------------------------------
+# --- names -------------------------------------------------------------------------------
 
 
-def _pairings(
+def _views(
     expected: Sequence[str], given: Sequence[str], prefixes: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    """Propose which key of the model belongs to which key of the state dict.
+    """Propose how the model is to see the state dict's keys: new key, given key.
 
     First the keys as they stand; then without a prefix that all of them share, once,
     twice, ...; last, without any of the prefixes anywhere in either key. Parts between
     dots are compared as a whole, so that ``submodule.`` is never taken for ``module.``.
     """
     wrappers = {prefix[:-1] for prefix in prefixes}
-    yield {key: key for key in expected if key in set(given)}
     short = {key: key for key in given}  # shortened: as given
+    yield short
     while short and all("." in k and k.partition(".")[0] in wrappers for k in short):
         heads = {key.partition(".")[0] for key in short}
         if len(heads) > 1:
             break
         short = {key.partition(".")[2]: whole for key, whole in short.items()}
-        yield {key: short[key] for key in expected if key in short}
+        yield short
     if wrappers:
         ours, theirs = (_without(wrappers, keys) for keys in (expected, given))
         yield {
-            names[0]: theirs[short][0]
-            for short, names in ours.items()
-            if len(names) == len(theirs.get(short, ())) == 1
+            ours.get(short, [short])[0]: keys[0]
+            for short, keys in theirs.items()
+            if len(keys) == len(ours.get(short, [short])) == 1
         }
 
 
@@ -378,10 +562,112 @@ def _without(wrappers: set[str], keys: Sequence[str]) -> dict[str, list[str]]:
     """Return keys by what is left of them: those that share it are ambiguous."""
     groups = defaultdict(list)
     for key in keys:
-        path, _, last = key.rpartition(".")
-        kept = [part for part in path.split(".") if part not in wrappers]
+        *path, last = key.split(".")
+        kept = [part for part in path if part not in wrappers]
         groups[".".join([*kept, last])].append(key)
     return groups
+
+
+# --- the model's own loading code --------------------------------------------------------
+
+
+def _has_loading_code(model: nn.Module) -> bool:
+    """Whether a model has code of its own that may rename or make what is loaded."""
+    batch_norm = nn.modules.batchnorm._NormBase._load_from_state_dict
+    plain = (nn.Module._load_from_state_dict, batch_norm)
+    return any(
+        module._load_state_dict_pre_hooks
+        or type(module)._load_from_state_dict not in plain
+        for module in model.modules()
+    )
+
+
+def _reaches_out(model: nn.Module) -> bool:
+    """Whether a hook holds a module or tensor that a copy of the model would share."""
+    hooks = [h for m in model.modules() for h in m._load_state_dict_pre_hooks.values()]
+    cells = [c for h in hooks for c in getattr(h.hook, "__closure__", None) or ()]
+    return any(isinstance(cell.cell_contents, (nn.Module, Tensor)) for cell in cells)
+
+
+def _as_loading_code_reads(
+    model: nn.Module, expected: Mapping, given: OrderedDict, view: Mapping[str, str]
+) -> tuple[dict[str, tuple[str, object]], set[str]]:
+    """Return what ``load_state_dict`` would load: name, key and value; and unread keys.
+
+    The key is "" for a value that the model's code makes. It runs on a copy of the model
+    without numbers, and on copies of the tensors, since it may write to either.
+    """
+    handed = OrderedDict((name, _copied(given[key])) for name, key in view.items())
+    handed._metadata = _renamed(given._metadata, view)
+    keys = {id(value): view[name] for name, value in handed.items()}
+    seen = {}
+
+    def note(module, state_dict, prefix, *rest):
+        own = [
+            k
+            for k in state_dict
+            if k in expected and k.rpartition(".")[0] == prefix[:-1]
+        ]
+        seen.update((key, state_dict.pop(key)) for key in own)  # so nothing is copied
+
+    nothing = {}, set(view.values())
+    try:
+        if _reaches_out(model):
+            return nothing
+        stand_in = _without_numbers(model)
+        for module in stand_in.modules():
+            module.register_load_state_dict_pre_hook(note)  # behind the module's own
+            module._load_state_dict_post_hooks.clear()
+        unread = stand_in.load_state_dict(handed, strict=False).unexpected_keys
+    except Exception:  # code that does not run on a copy tells nothing
+        return nothing
+    pairs = {name: (keys.get(id(value), ""), value) for name, value in seen.items()}
+    # Batch norm makes a counter for old files, out of the one that it has.
+    counters = [n for n in pairs if n.endswith(COUNTER) and not pairs[n][0]]
+    for name in counters:
+        del pairs[name]
+    return pairs, {view[name] for name in unread if name in view}
+
+
+def _without_numbers(model: nn.Module) -> nn.Module:
+    """Return a copy of a model with all of its tensors on the meta device."""
+    made = {}
+    for module in model.modules():
+        held = (module._parameters, module._buffers, vars(module))
+        for tensor in (t for place in held for t in place.values()):
+            if isinstance(tensor, Tensor):
+                empty = tensor.detach().to("meta")
+                is_parameter = isinstance(tensor, nn.Parameter)
+                made[id(tensor)] = nn.Parameter(empty) if is_parameter else empty
+    return copy.deepcopy(model, made)
+
+
+def _handed(match: _Match, given: OrderedDict) -> OrderedDict[str, object]:
+    """Return what ``load_state_dict`` is to get: the entries that will be loaded."""
+    known = {row.source for row in match.rows}
+    # Of what has no row, the model's own code makes others; it must find it as it was.
+    view = {name: key for name, key in match.view.items() if key not in known}
+    view |= {r.name: r.source for r in match.rows if r.status == "loaded" and r.source}
+    # Copies, since custom code may write to what it is handed.
+    handed = OrderedDict((name, _copied(given[key])) for name, key in view.items())
+    handed._metadata = _renamed(given._metadata, view)
+    return handed
+
+
+def _renamed(metadata: Mapping | None, view: Mapping[str, str]) -> OrderedDict | None:
+    """Return the layers' versions under the names that they have in the model."""
+    if metadata is None:
+        return None
+    versions = {path: dict(version) for path, version in metadata.items()}
+    for path, source in view.items():
+        while path and path.rpartition(".")[2] == source.rpartition(".")[2]:
+            path, source = (key.rpartition(".")[0] for key in (path, source))
+            if source in metadata:
+                versions[path] = dict(metadata[source])
+    return OrderedDict(versions)
+
+
+# --- single entries ----------------------------------------------------------------------
 
 
 def _is_extra_state(key: str) -> bool:
@@ -397,12 +683,9 @@ def _size(value: object) -> int:
 def _is_unread_counter(model: nn.Module, key: str) -> bool:
     """Whether a key is a counter of batches that its layer never reads."""
     path, _, last = key.rpartition(".")
-    if last != "num_batches_tracked":
+    if last != COUNTER:
         return False
-    try:
-        owner = model.get_submodule(path)
-    except AttributeError:  # a hook of the model has made up the name
-        return False
+    owner = dict(model.named_modules(remove_duplicate=False)).get(path)
     # The base of all batch norms is internal. Checked against PyTorch 2.6.
     norm = nn.modules.batchnorm._NormBase
     return isinstance(owner, norm) and owner.momentum is not None
@@ -426,13 +709,44 @@ def _status_and_note(key: str, target: object, value: object) -> tuple[str, str]
         return "unusable", "the state dict's tensor has no numbers in it"
     if target.is_meta:
         return "unusable", "the model is on the meta device; see nn.Module.to_empty"
+    if _needs_scale(value, target):
+        given, wanted = _dtype_and_layout(value), _dtype_and_layout(target)
+        return "unusable", f"{given}{CODES}, not {wanted} numbers"
     if _in_shape_of(target, value).shape != target.shape:
-        return "shape", f"{tuple(value.shape)} given, not {tuple(target.shape)}"
+        return "shape", f"given {tuple(value.shape)}, model {tuple(target.shape)}"
     if _is_expanded(target):
         return "unusable", "expanded in the model: its numbers share one place"
     if (value.dtype, value.layout) == (target.dtype, target.layout):
         return "loaded", ""
     return _status_of_cast(value, target)
+
+
+def _needs_scale(value: Tensor, target: Tensor) -> bool:
+    """Whether numbers must be multiplied by a scale first: those of 8 bits, and integers.
+
+    A buffer may count in integers of more bits, or be a mask, so these are its numbers.
+    """
+    if value.is_quantized or _is_integer(target) or value.dtype == target.dtype:
+        return False
+    if target.dtype.itemsize > 1 and _is_byte(value):
+        return True
+    return isinstance(target, nn.Parameter) and _is_integer(value)
+
+
+def _is_integer(tensor: Tensor) -> bool:
+    return not (tensor.dtype.is_floating_point or tensor.dtype.is_complex)
+
+
+def _is_byte(tensor: Tensor) -> bool:
+    return tensor.dtype.itemsize == 1 and tensor.dtype != torch.bool
+
+
+def _note_on_rest(value: object) -> str:
+    """Say of an entry without a place if it looks like a quantised weight."""
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        return ""
+    packed = _is_byte(value) or value.dtype == torch.int32
+    return f"{_dtype_and_layout(value)}{CODES}" if packed else ""
 
 
 def _status_of_cast(value: Tensor, target: Tensor) -> tuple[str, str]:
@@ -510,27 +824,17 @@ def _same_once_loaded(target: Tensor, *values: Tensor) -> bool:
     )
 
 
-def _renamed(metadata: Mapping, rows: Sequence) -> OrderedDict:
-    """Return the layers' versions under the names that they have in the model."""
-    versions = {path: dict(version) for path, version in metadata.items()}
-    for row in rows:
-        path, source = (key.rpartition(".")[0] for key in (row.name, row.source))
-        if source in metadata:
-            versions[path] = dict(metadata[source])
-    return OrderedDict(versions)
-
-
-def _require_loaded(model: nn.Module, chosen: Mapping[str, object]) -> None:
+def _require_loaded(model: nn.Module, match: _Match) -> None:
     """Raise an error unless the model holds what was to be loaded."""
     now = model.state_dict(keep_vars=True)
     advice = (
         "Code of the model's own has changed it, or another entry lies in the same "
         "memory. Nothing was loaded. Use model.load_state_dict, which does not check."
     )
-    for name, value in chosen.items():
+    for name in (row.name for row in match.rows if row.status == "loaded"):
         if _is_extra_state(name):
             continue  # only the module knows what it has made of it
-        held = now.get(name)
+        held, value = now.get(name), match.values[name]
         fine = isinstance(held, Tensor) and _same_once_loaded(held, held, value)
         must, got = f"{name} must hold what state_dict holds", "something else"
         require(fine, RuntimeError, "load_matching", must, got, advice)

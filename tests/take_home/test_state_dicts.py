@@ -157,7 +157,7 @@ def test_report_reads_aloud_what_happens():
         "status       numbers  name",
         "loaded             6  body.weight (float64 to float32)",
         "missing            3  body.bias",
-        "shape              6  head.weight ((5, 3) given, not (2, 3))",
+        "shape              6  head.weight (given (5, 3), model (2, 3))",
         "unusable           2  head.bias (list, not a tensor)",
         "unexpected         4  extra",
         "loaded 6 of 17 = 35.2%",
@@ -376,6 +376,11 @@ def test_prefixes_inside_a_name_and_in_the_model_are_looked_past():
     again = nn.ModuleDict({"net": small()})
     load_matching(again, wrapped.state_dict())
     assert_holds(again, trained.state_dict())
+
+
+def test_prefixes_may_differ_at_the_root_too():
+    given = {"module.weight": torch.ones(1, 2), "_orig_mod.bias": torch.ones(1)}
+    assert load_matching(nn.Linear(2, 1), given).share == 1
 
 
 def test_two_keys_for_one_name_are_not_guessed_between():
@@ -769,7 +774,7 @@ def test_refusal_names_what_does_not_fit():
     text = str(caught.value)
     assert "min_share=1.0" in text
     assert "missing: 0.weight, 0.bias, 1.weight and 4 more" in text
-    assert "shape: 2.bias; unexpected: x" in text
+    assert "shape: 2.bias (given (5,), model (2,)); unexpected: x" in text
 
 
 def test_refusal_finds_the_state_dict_inside_a_checkpoint():
@@ -804,3 +809,449 @@ def test_empty_state_dict_is_refused_unless_told():
     with pytest.raises(ValueError, match=r"fits 0.0% .*missing: weight, bias\)"):
         load_matching(nn.Linear(2, 2), {})
     assert load_matching(nn.Linear(2, 2), {}, min_share=0).share == 0
+
+
+# --- the call that would load ----------------------------------------------------------
+
+
+def refusal(model, state_dict, **arguments):
+    """The message of a refusal that has left the model alone."""
+    before = contents(snapshot(model))
+    with pytest.raises(ValueError, match="Nothing was loaded") as caught:
+        load_matching(model, state_dict, **arguments)
+    assert contents(snapshot(model)) == before
+    return str(caught.value)
+
+
+def printed_calls(message):
+    advice = message.partition("Nothing was loaded. ")[2]
+    return re.findall(r"load_matching\(.*?\)(?= loads|\.$|; or)", advice)
+
+
+def make_the_call(message, model, state_dict):
+    """Run the one call that a message prints."""
+    (call,) = printed_calls(message)
+    return eval(call, {"load_matching": load_matching}, locals())
+
+
+def behind(prefix, state_dict):
+    return {prefix + key: value for key, value in state_dict.items()}
+
+
+class Wrapped(nn.Module):
+    """A network with a head of its own, as a detector is around a classifier."""
+
+    def __init__(self, name="backbone", head=2):
+        super().__init__()
+        self.add_module(name, small())
+        self.head = nn.Linear(2, head)
+
+
+PLACES = {  # where a checkpoint keeps a state dict: the same in Python
+    "state_dict['state_dict']": lambda sd: {"epoch": 3, "state_dict": sd, "loops": {}},
+    "state_dict['params_ema']": lambda sd: {"params": {"x": 1}, "params_ema": sd},
+    "state_dict['model_ema']['module']": lambda sd: {
+        "model_ema": {"module": sd, "n": 1}
+    },
+    "state_dict['nets'][1]": lambda sd: {"nets": [{}, sd], "lr": [0.1] * 9},
+    "state_dict['by rank'][0]": lambda sd: {"by rank": {0: sd}, "args": None},
+}
+HEADS = [  # one prefix or several in a row
+    "model.",
+    "net.",
+    "encoder.",
+    "_fsdp_wrapped_module.",
+    "model._orig_mod.",
+    "_orig_mod.model.",
+    "module.backbone.body.",
+    "module._orig_mod.net.",
+]
+
+
+@pytest.mark.parametrize("head", ["", "module.", *HEADS])
+@pytest.mark.parametrize("place", PLACES)
+def test_refusal_prints_the_call_that_loads_a_checkpoint(place, head):
+    trained, model = small(), small()
+    checkpoint = PLACES[place](behind(head, trained.state_dict()))
+    message = refusal(model, checkpoint)
+    assert f"Is it {place} that you mean?" in message
+    assert ("prefixes=" in message) == (head in HEADS)
+    assert make_the_call(message, model, checkpoint).share == 1
+    assert_holds(model, trained.state_dict())
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("rest", [{}, {"loss.weight": torch.ones(3)}])
+def test_refusal_prints_the_prefixes(head, rest):
+    trained, model = small(), small()
+    given = behind(head, trained.state_dict()) | rest
+    message = refusal(model, given)
+    assert "Is it" not in message
+    make_the_call(message, model, given)
+    assert_holds(model, trained.state_dict())
+
+
+def test_refusal_sees_wrappers_in_the_middle_of_names():
+    middle = "_fsdp_wrapped_module._checkpoint_wrapped_module."
+    trained = small()
+    inner = {
+        f"model.{key[:2]}{middle}{key[2:]}": value
+        for key, value in trained.state_dict().items()
+    }
+    model, checkpoint = small(), {"state_dict": inner}
+    make_the_call(refusal(model, checkpoint), model, checkpoint)
+    assert_holds(model, trained.state_dict())
+
+
+@pytest.mark.parametrize("wrap", [nn.Module.float, nn.Module.half, nn.DataParallel])
+def test_refusal_finds_a_module_inside_a_checkpoint(wrap):
+    trained, model = nn.Linear(2, 2), nn.Linear(2, 2)
+    checkpoint = {"epoch": 1, "model": wrap(trained), "ema": None}
+    message = refusal(model, checkpoint)
+    assert "state_dict['model'].state_dict()" in message
+    assert make_the_call(message, model, checkpoint).share == 1
+    assert_holds(model, trained.state_dict())
+
+
+@pytest.mark.parametrize("head", ["", "module.", "model."])
+@pytest.mark.parametrize("name", ["backbone", "0"])
+def test_refusal_finds_the_part_of_the_model_that_is_meant(name, head):
+    trained, model = small(), Wrapped(name)
+    given = behind(head, trained.state_dict())
+    message = refusal(model, given)
+    assert make_the_call(message, model, given).share == 1
+    assert_holds(model.get_submodule(name), trained.state_dict())
+
+
+@pytest.mark.parametrize("outer", [nn.DataParallel, torch.compile])
+def test_refusal_looks_into_a_wrapped_model(outer):
+    trained, model = Wrapped(), outer(Wrapped())
+    given = behind("model.", trained.state_dict())
+    assert make_the_call(refusal(model, given), model, given).share == 1
+    assert_holds(next(model.children()), trained.state_dict())
+
+
+def test_refusal_keeps_the_share_and_the_prefixes_that_were_asked_for():
+    checkpoint = {"model": behind("net.", small().state_dict())}
+    model = nn.Sequential(*small()[:2], nn.Linear(4, 7))
+    message = refusal(model, checkpoint, prefixes=["net."])
+    (call,) = printed_calls(message)
+    wanted = "state_dict['model'], min_share=0.485, prefixes=['net.'])"
+    assert call == f"load_matching(model, {wanted}"
+    assert make_the_call(message, model, checkpoint).percent() == "48.5%"
+    message = refusal(model, checkpoint["model"], min_share=0.9, prefixes=["net."])
+    assert make_the_call(message, model, checkpoint["model"]).percent() == "48.5%"
+    message = refusal(model, checkpoint, min_share=0.4)
+    assert "min_share" not in printed_calls(message)[0]
+
+
+def test_refusal_prints_a_call_for_each_of_several_that_fit():
+    given = behind("encoder_q.", GOOD) | behind("encoder_k.", GOOD)
+    model = nn.Linear(2, 2)
+    calls = printed_calls(refusal(model, given))
+    assert [re.search(r"prefixes=\['(.*)'\]", call)[1] for call in calls] == [
+        "encoder_q.",
+        "encoder_k.",
+    ]
+    assert len(printed_calls(refusal(model, {"ema": GOOD, "raw": GOOD}))) == 2
+
+
+def test_refusal_says_what_the_printed_call_leaves_out():
+    given = {**small().state_dict(), "0.weight": torch.ones(4, 3).to(torch.int8)}
+    model, checkpoint = small(), {"model": behind("net.", given | {"0.SCB": GOOD})}
+    message = refusal(model, checkpoint)
+    assert "loads 72.0% (unusable: 0.weight (int8 codes, not float32" in message
+    assert make_the_call(message, model, checkpoint).names("unusable") == ["0.weight"]
+    given["0.weight"] = torch.ones(7, 3)
+    message = refusal(model, {"state_dict": given})
+    assert "loads 72.0% (shape: 0.weight (given (7, 3), model (4, 3)))" in message
+
+
+def test_refusal_of_a_scripted_model_prints_a_call():
+    model, trained = scripted(), small().state_dict()
+    checkpoint = {"state_dict": behind("model.", trained)}
+    assert make_the_call(refusal(model, checkpoint), model, checkpoint).share == 1
+    del trained["1.num_batches_tracked"]
+    assert "missing: 1.num_batches_tracked)" in refusal(model, trained)
+
+
+def test_refusal_prints_no_call_for_names_that_agree_by_chance():
+    model = nn.ModuleDict({"a": small(), "b": nn.Linear(2, 9)})
+    given = {f"blocks.{i}.{k}": torch.ones(9) for i in range(5) for k in ("x", "bias")}
+    for state_dict in (given, {"state_dict": given}):
+        assert not printed_calls(refusal(model, state_dict))
+
+
+# --- advice: each one works ------------------------------------------------------------
+
+
+def test_changed_head_is_named_with_both_shapes_and_the_rest_loads():
+    trained, model = small(), nn.Sequential(*small()[:2], nn.Linear(4, 7))
+    given = trained.state_dict()
+    message = refusal(model, given)
+    assert "shape: 2.weight (given (2, 4), model (7, 4)), 2.bias (given (2,)" in message
+    assert "Load only the 48.5% that fit: load_matching(model, state_dict" in message
+    assert make_the_call(message, model, given).names("shape") == ["2.weight", "2.bias"]
+    assert torch.equal(model[0].weight, trained[0].weight)
+
+
+def test_lists_of_shapes_are_cut_like_names():
+    message = refusal(chain(5), {f"{i}.weight": torch.ones(3) for i in range(5)})
+    assert message.count("given (3,), model (2, 2)") == 3
+    assert "and 2 more" in message
+    assert "Pass a state dict that holds these entries as the model does." in message
+
+
+def test_advice_to_rename_works():
+    model, given = nn.Linear(2, 2), {"w": torch.ones(2, 2), "bias": torch.ones(2)}
+    message = refusal(model, given)
+    assert "Rename its keys to those of model.state_dict(); or load only" in message
+    assert make_the_call(message, model, given).names("missing") == ["weight"]
+    renamed = dict(zip(model.state_dict(), given.values(), strict=True))
+    assert load_matching(model, renamed).share == 1
+
+
+def test_advice_to_keep_one_of_two_values_works():
+    model = Tied()
+    both = {"embed.weight": torch.ones(5, 3), "head.weight": torch.zeros(5, 3)}
+    message = refusal(model, both)
+    (advice,) = re.findall(r"Keep one of two values: (.*)\.$", message)
+    exec(advice, {"state_dict": both})
+    assert load_matching(model, both).share == 1
+
+
+def test_advice_for_a_model_on_meta_works():
+    model = nn.Linear(2, 2, device="meta")
+    with pytest.raises(ValueError, match=r"see nn.Module.to_empty\)"):
+        load_matching(model, GOOD)
+    assert load_matching(model.to_empty(device="cpu"), GOOD).share == 1
+
+
+def test_advice_for_a_module_or_a_dict_of_state_dicts_works():
+    trained = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"of a module take module.state_dict\(\)"):
+        load_matching(nn.Linear(2, 2), trained)
+    with pytest.raises(TypeError, match="or something that holds one"):
+        load_matching(nn.Linear(2, 2), {0: trained.state_dict()})
+    assert load_matching(nn.Linear(2, 2), trained.state_dict()).share == 1
+
+
+def test_advice_to_use_torch_itself_works():
+    model, given = Transposing(2, 2), nn.Linear(2, 2).state_dict()
+    with pytest.raises(RuntimeError, match="Use model.load_state_dict, which does not"):
+        load_matching(model, given)
+    model.load_state_dict(given)
+    assert torch.equal(model.weight, given["weight"].T)
+
+
+def test_other_shape_that_loading_code_makes_right_is_loaded():
+    model, given = Transposing(3, 2), nn.Linear(2, 3, bias=False).state_dict()
+    given["bias"] = torch.ones(2)
+    assert load_matching(model, given).share == 1
+    assert torch.equal(model.weight, given["weight"].T)
+
+
+# --- codes that need a scale -----------------------------------------------------------
+
+CODED = [torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool]
+CODED += [torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+@pytest.mark.parametrize("scale", ["weight_scale", "weight_scale_inv", "SCB", ""])
+@pytest.mark.parametrize("dtype", CODED)
+@pytest.mark.parametrize("wanted", [torch.float32, torch.bfloat16])
+def test_codes_never_become_weights_and_the_advice_works(dtype, scale, wanted):
+    model = nn.Linear(4, 4, dtype=wanted)
+    given = {"weight": torch.ones(4, 4).to(dtype), "bias": torch.zeros(4)}
+    given |= {scale: torch.full((4,), 0.01)} if scale else {}
+    message = refusal(model, given)
+    kind, target = (str(d).removeprefix("torch.") for d in (dtype, wanted))
+    assert f"unusable: weight ({kind} codes, not {target} numbers)" in message
+    assert "Dequantise weight with the library" in message
+    (advice,) = re.findall(r"need no scale: (.*?); or", message)
+    assert make_the_call(message, nn.Linear(4, 4, dtype=wanted), given).share == 0.2
+    exec(advice, {"state_dict": given})
+    assert load_matching(model, given).share == 1
+
+
+def test_packed_codes_of_another_shape_or_name_are_called_codes():
+    packed = torch.ones(8, 1, dtype=torch.uint8)  # two numbers of 4 bits in a byte
+    message = refusal(nn.Linear(4, 4), {"weight": packed, "bias": torch.zeros(4)})
+    assert "unusable: weight (uint8 codes, not float32 numbers)" in message
+    words = {
+        "qweight": torch.ones(1, 4, dtype=torch.int32),
+        "g_idx": torch.ones(4, dtype=torch.int32),
+    }
+    message = refusal(nn.Linear(4, 4), words | {"bias": torch.zeros(4)})
+    assert "unexpected: qweight (int32 codes), g_idx)" in message
+    assert "or dequantise qweight with the library that wrote it; or" in message
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.bool])
+def test_buffer_may_be_given_as_counts_or_mask(dtype):
+    given = {"n": torch.tensor([0, 1]).to(dtype)}
+    assert load_matching(Cast(torch.float32), given).share == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_buffer_is_not_given_as_codes(dtype):
+    given = {"n": torch.tensor([0.0, 1.0]).to(dtype)}
+    assert load_report(Cast(torch.float32), given).names("unusable") == ["n"]
+    assert load_matching(Cast(dtype), given).share == 1
+
+
+# --- loading code of the model's own ---------------------------------------------------
+
+
+class Fused(nn.Module):
+    """Takes old files, in which two layers were one; counts how often it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.asked = nn.Linear(2, 2), nn.Linear(2, 2), []
+        self.register_load_state_dict_pre_hook(type(self).split)
+
+    def split(self, state_dict, prefix, *rest):
+        self.asked.append(prefix)
+        with torch.no_grad():
+            self.q.weight.zero_()  # as code may that was never meant to be asked twice
+        for part in ("weight", "bias"):
+            if f"{prefix}qk.{part}" in state_dict:
+                halves = state_dict.pop(f"{prefix}qk.{part}").mul_(2).chunk(2)
+                state_dict[f"{prefix}q.{part}"], state_dict[f"{prefix}k.{part}"] = (
+                    halves
+                )
+
+
+def old_weight_norm(make=lambda: nn.Conv1d(2, 3, 3)):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        old = nn.utils.weight_norm(make())
+    return old, nn.utils.parametrizations.weight_norm(make())
+
+
+@pytest.mark.parametrize("prefix", ["", *WRAPPERS])
+@pytest.mark.parametrize("make", [lambda: nn.Linear(3, 2), lambda: nn.Conv1d(2, 3, 3)])
+def test_old_names_of_weight_norm_load_as_torch_loads_them(make, prefix):
+    old, new = old_weight_norm(make)
+    model = nn.Sequential(new, nn.BatchNorm1d(2))
+    given = nn.Sequential(old, nn.BatchNorm1d(2)).state_dict()
+    before = snapshot(model)
+    report = load_report(model, behind(prefix, given), ["module.", "_orig_mod."])
+    assert snapshot(model) == before
+    assert f"0.parametrizations.weight.original0 (from {prefix}0.weight_g)" in str(
+        report
+    )
+    assert load_matching(model, behind(prefix, given)) == report
+    assert report.share == 1
+    assert torch.equal(new.weight, old.weight)
+
+
+def test_old_names_are_found_inside_a_checkpoint_and_partly_loaded():
+    old, model = old_weight_norm()
+    checkpoint = {"generator": behind("model.", old.state_dict())}
+    make_the_call(refusal(model, checkpoint), model, checkpoint)
+    assert torch.equal(model.weight, old.weight)
+    given = {
+        **old.state_dict(),
+        "weight_v": torch.ones(9),
+        "weight_g": torch.ones(3, 1, 1),
+    }
+    message = refusal(model, given)
+    name = "parametrizations.weight.original1"
+    assert f"shape: {name} (given (9,), model (3, 2, 3))" in message
+    assert make_the_call(message, model, given).names("shape") == [name]
+    assert (model.parametrizations.weight.original0 == 1).all()
+
+
+def test_code_that_makes_entries_of_others_loads_as_torch_loads_it():
+    model = nn.Sequential(Fused(), nn.Linear(2, 3))
+    given = {"0.qk.weight": torch.ones(4, 2), "0.qk.bias": torch.arange(4.0)}
+    given |= {f"1.{k}": v for k, v in nn.Linear(2, 3).state_dict().items()}
+    given["x.y"] = torch.ones(1)
+    before, kept = snapshot(model), {k: v.clone() for k, v in given.items()}
+    report = load_report(model, given)
+    assert (report.share, report.names("unexpected")) == (1, ["x.y"])
+    assert (snapshot(model), model[0].asked) == (before, [])  # the code ran on a copy
+    twin = copy.deepcopy(model)
+    twin.load_state_dict({k: v.clone() for k, v in given.items()}, strict=False)
+    assert load_matching(model, given) == report
+    assert_holds(model, twin.state_dict())
+    assert all(torch.equal(given[key], kept[key]) for key in given)
+    given["1.weight"] = torch.ones(9, 9)
+    assert make_the_call(refusal(model, given), model, given).names("shape")
+    given["0.qk.bias"] = torch.ones(6)
+    assert "unexpected: 0.qk.weight, 0.qk.bias, x.y" in refusal(model, given)
+
+
+def test_hook_that_holds_the_model_itself_is_not_run_for_a_report():
+    model = nn.Linear(2, 2)
+
+    def hook(state_dict, prefix, *rest):
+        model.weight.data.zero_()
+        state_dict["weight"] = state_dict.pop("w")
+
+    model._register_load_state_dict_pre_hook(hook)
+    before = snapshot(model)
+    report = load_report(model, {"w": torch.ones(2, 2), "bias": torch.ones(2)})
+    assert report.names("missing") == ["weight"]
+    assert snapshot(model) == before
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, TypeError])
+def test_loading_code_that_fails_on_a_copy_changes_no_report(error):
+    class Failing(Interrupted):
+        pass
+
+    Failing.error = error
+    assert load_report(Failing(2, 2), {"w": torch.ones(2, 2)}).share == 0
+    assert "unexpected: w" in refusal(Failing(2, 2), {"w": torch.ones(2, 2)})
+
+
+def test_old_files_of_torchvision_load():
+    from torchvision.ops import MLP
+
+    class Block(MLP):  # what its vision transformer does
+        def _load_from_state_dict(self, state_dict, prefix, metadata, *rest):
+            if metadata.get("version", 1) < 2:
+                for key in ("weight", "bias"):
+                    old = f"{prefix}linear_1.{key}"
+                    if old in state_dict:
+                        state_dict[f"{prefix}0.{key}"] = state_dict.pop(old)
+            super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
+
+        _version = 2
+
+    model, trained = Block(3, [4, 2]), Block(3, [4, 2]).state_dict()
+    given = {key.replace("0.", "linear_1."): value for key, value in trained.items()}
+    assert load_matching(model, behind("module.", given)).share == 1
+    assert_holds(model, trained)
+
+
+def test_batch_norm_of_old_files_keeps_its_counter():
+    model = nn.Sequential(nn.BatchNorm1d(2), old_weight_norm()[1])
+    model[0].num_batches_tracked += 5
+    given = nn.Sequential(nn.BatchNorm1d(2), old_weight_norm()[0]).state_dict()
+    given.pop("0.num_batches_tracked")
+    given._metadata["0"]["version"] = 1
+    report = load_matching(model, given)
+    assert (report.share, report.names("kept")) == (1, ["0.num_batches_tracked"])
+    assert model[0].num_batches_tracked == 5
+
+
+def test_spectral_norm_of_old_files_loads_as_torch_loads_it():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model, twin = (nn.utils.spectral_norm(nn.Linear(3, 2)) for _ in "ab")
+    given = {"weight_orig": torch.randn(2, 3), "weight_u": torch.randn(2)}
+    given |= {"weight": given["weight_orig"] / 2, "bias": torch.ones(2)}
+    twin.load_state_dict(given)
+    assert load_matching(model, given).share == 1
+    assert_holds(model, twin.state_dict())
+
+
+def test_attention_of_both_kinds_loads():
+    for sizes in ({}, {"kdim": 3, "vdim": 5}):
+        model, trained = (nn.MultiheadAttention(4, 2, **sizes) for _ in "ab")
+        assert load_matching(model, behind("module.", trained.state_dict())).share == 1
+        assert_holds(model, trained.state_dict())
