@@ -52,9 +52,10 @@ class Visit:
         return sum(len(gzip.compress(body)) for body in self.bodies.values()) / 1e6
 
 
-def violations(page: Page, **rules: dict) -> list[tuple]:
+def violations(page: Page, only: list[str] | None = None, **rules: dict) -> list[tuple]:
     """Return the accessibility rules of axe-core that a page breaks, and where."""
     options = {"resultTypes": ["violations"], "rules": rules}
+    options |= {"runOnly": only} if only else {}
     found = Axe().run(page, options=options).response["violations"]
     return [(v["id"], [node["target"] for node in v["nodes"]]) for v in found]
 

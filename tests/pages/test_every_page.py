@@ -1,4 +1,4 @@
-"""Every page in a real browser, wide and narrow, in light colours."""
+"""Every page in a real browser: wide and narrow, in light colours and in dark ones."""
 
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ class Sight:
     errors: list[str]
     too_wide: list[str]
     violations: list[tuple]
+    dark: list[tuple]  # violations of contrast in dark colours
     megabytes: float
     views_px: list[tuple[float, float]]  # height kept for a widget, height drawn
 
@@ -67,10 +68,24 @@ def seen(opened, rules) -> Sight:
         for view in page.locator(".mp-view[data-ready]").all()
     ]
     found, wide = violations(page, **rules), too_wide(page)
+    dark = []
     if page.viewport_size == NARROW:
         page.set_viewport_size({"width": 320, "height": 640})  # a small phone
         wide += too_wide(page)
-    return Sight(errors, wide, found, megabytes, views)
+    else:
+        dark = dark_contrast(page)
+    return Sight(errors, wide, found, dark, megabytes, views)
+
+
+def dark_contrast(page) -> list[tuple]:
+    """Return the texts without contrast once the reader's system asks for dark colours.
+
+    All else that axe knows of is the same in both.
+    """
+    page.add_style_tag(content="* { transition: none !important; }")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    return violations(page, only=["color-contrast"])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -81,6 +96,25 @@ def test_page_is_sound(sight, name, way):
     assert not at.errors, report(name, at.errors, SOUND)
     assert not at.too_wide, report(name, at.too_wide, NARROWER)
     assert not at.violations, report(name, at.violations, ACCESSIBLE)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_dark_page_has_contrast(sight, name):
+    found = sight(name, "wide").dark
+    assert not found, report(f"{name}, dark", found, ACCESSIBLE)
+
+
+@pytest.mark.parametrize("name", ["book/index.html", "notebooks/bce_and_logits.html"])
+def test_dark_phone_has_contrast_too(visit, name):
+    found = dark_contrast(visit(name, viewport=NARROW).page)
+    assert not found, report(f"{name}, dark, narrow", found, ACCESSIBLE)
+
+
+@pytest.mark.parametrize("name", ["book/index.html", "notebooks/bce_and_logits.html"])
+def test_page_opened_in_the_dark_is_sound(visit, name):
+    opened = visit(name, scheme="dark")
+    assert not opened.errors, report(name, opened.errors, SOUND)
+    assert opened.page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
 def test_element_that_is_too_wide_is_named(chromium):
