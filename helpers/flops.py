@@ -278,6 +278,15 @@ def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield ".".join(x for x in path.split(".") if x != "_orig_mod"), module
 
 
+# Warnings of thop's own functions, of operators that the table names, and of
+# torch.compile switched off.
+_OF_THE_COUNT_ITSELF = (
+    "This API is being deprecated",
+    "FlopCounterMode does not have",
+    "flex_attention called without",
+)
+
+
 @contextlib.contextmanager
 def _copied(model: nn.Module, call: tuple, grad: bool) -> Iterator[tuple]:
     """Provide a copy of model and inputs, to be run without any traces."""
@@ -304,7 +313,10 @@ def _copied(model: nn.Module, call: tuple, grad: bool) -> Iterator[tuple]:
             torch.random.fork_rng(devices=list(cuda)),
             torch.set_grad_enabled(grad),
             torch.compiler.set_stance("force_eager"),
+            warnings.catch_warnings(),
         ):
+            for said in _OF_THE_COUNT_ITSELF:
+                warnings.filterwarnings("ignore", message=said)
             yield model.eval(), *call
     finally:
         for parameter, before in zip(parameters, grads, strict=True):
@@ -352,14 +364,8 @@ def _by_flop_counter(
     advice = "Pass what its forward takes." if shapes else data
     with _copied(model, call, grad) as (model, inputs, keywords):
         ran = _hook_every_module(model, counter.get_total_flops)
-        with (
-            _explained(ValueError, failed, advice),
-            warnings.catch_warnings(),
-            _countable_kernels(model),
-            operators,
-            counter,
-        ):
-            warnings.filterwarnings("ignore", message="FlopCounterMode does not have")
+        explained = _explained(ValueError, failed, advice)
+        with explained, _countable_kernels(model), operators, counter:
             model(*inputs, **keywords)
     names = counter.get_unsupported_ops() if lenient else Counter()
     return _Ran(*ran, operators.uncounted + names)
@@ -446,7 +452,7 @@ _SPARSE |= {torch.sparse_bsr, torch.sparse_bsc}
 _FACTORS_AT = dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "_int_mm", "hspmm"), 0)
 _FACTORS_AT |= dict.fromkeys(("_grouped_mm", "_scaled_grouped_mm"), 0)
 _FACTORS_AT |= dict.fromkeys(("addmm", "addmv", "addbmm", "baddbmm"), 1)
-_FACTORS_AT |= dict.fromkeys(("_addmm_activation", "_sparse_addmm", "sspaddmm"), 1)
+_FACTORS_AT |= dict.fromkeys(("_addmm_activation", "_sparse_addmm"), 1)
 
 
 class _Operators(TorchDispatchMode):
@@ -524,17 +530,14 @@ def _by_thop(model: nn.Module, inputs: tuple, keywords: dict, grad: bool):
             model.forward = torch.enable_grad()(forward) if grad else forward
             return _profiled(model, inputs), ""
     except Exception as error:
-        return {}, f"{type(error).__name__}: {error}"
+        return {}, f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _profiled(model: nn.Module, inputs: tuple) -> dict[str, list[int]]:
     """Run thop.profile, and take each module's children from its numbers."""
-    with warnings.catch_warnings():
-        # thop warns about its own functions.
-        warnings.filterwarnings("ignore", message="This API is being deprecated")
-        *total, tree = _thop_profile().profile(
-            model, inputs=inputs, verbose=False, ret_layer_info=True
-        )
+    *total, tree = _thop_profile().profile(
+        model, inputs=inputs, verbose=False, ret_layer_info=True
+    )
     names = {module: name for name, module in model.named_modules()}
     modules = dict(model.named_modules(remove_duplicate=False))
     own = {name: [0, 0] for name in names.values()}
