@@ -53,8 +53,8 @@ class Count:
         per_sample: whether operations are divided by the batch size.
         uncounted: operators that do products and have no formula, and how often each
             ran: with them, the true total is larger. Give one a formula by
-            ``torch.utils.flop_counter.register_flop_formula``, and it is counted. Code
-            in C++ that PyTorch does not dispatch is not seen at all.
+            ``torch.utils.flop_counter.register_flop_formula``, and it is counted. What
+            is not PyTorch's operator, such as code in NumPy, is not seen at all.
         thop_failed: the reason if thop, but not the model, failed, else ``""``.
     """
 
@@ -329,8 +329,13 @@ def _explained(kind: type[Exception], what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        cause = f"{type(error).__name__}: {error}"
+        cause = _first_line(error)
         raise kind(f"count_macs: {what}: {cause}. {advice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return an error's class and first line: some go on with all of PyTorch's backends."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".: ")
 
 
 # --- FlopCounterMode -----------------------------------------------------------------
@@ -367,8 +372,9 @@ def _by_flop_counter(
         explained = _explained(ValueError, failed, advice)
         with explained, _countable_kernels(model), operators, counter:
             model(*inputs, **keywords)
-    names = counter.get_unsupported_ops() if lenient else Counter()
-    return _Ran(*ran, operators.uncounted + names)
+    if lenient:
+        operators.uncounted += counter.get_unsupported_ops()
+    return _Ran(*ran, operators.uncounted + _fused_by_jit(model))
 
 
 class _Untracked(contextlib.nullcontext):
@@ -455,6 +461,14 @@ _FACTORS_AT |= dict.fromkeys(("addmm", "addmv", "addbmm", "baddbmm"), 1)
 _FACTORS_AT |= dict.fromkeys(("_addmm_activation", "_sparse_addmm"), 1)
 
 
+def _fused_by_jit(model: nn.Module) -> Counter[str]:
+    """Name the products that ``torch.jit.optimize_for_inference`` hides from a mode."""
+    scripted = [m for m in model.modules() if isinstance(m, torch.jit.ScriptModule)]
+    graphs = " ".join(str(getattr(m, "inlined_graph", "")) for m in scripted)
+    names = re.findall(r"\bprim::(\w+)", graphs)
+    return Counter(f"prim.{name}" for name in names if _PRODUCT.search(name))
+
+
 class _Operators(TorchDispatchMode):
     """Names the operators that do products and that no formula counts."""
 
@@ -469,7 +483,7 @@ class _Operators(TorchDispatchMode):
         library, _, name = str(packet).partition(".")
         sparse = [x for x in args if isinstance(x, Tensor) and x.layout in _SPARSE]
         if packet in self.formulas:
-            if len(sparse) > 1 or any(x.is_meta for x in sparse):
+            if len(sparse) > 1:
                 self.uncounted[f"{packet} (sparse)"] += 1
         elif packet and (library not in _NAMES_SAY_IT or _PRODUCT.search(name)):
             self.uncounted[str(packet)] += 1
@@ -530,7 +544,7 @@ def _by_thop(model: nn.Module, inputs: tuple, keywords: dict, grad: bool):
             model.forward = torch.enable_grad()(forward) if grad else forward
             return _profiled(model, inputs), ""
     except Exception as error:
-        return {}, f"{type(error).__name__}: {error}".partition("\n")[0]
+        return {}, _first_line(error)
 
 
 def _profiled(model: nn.Module, inputs: tuple) -> dict[str, list[int]]:
