@@ -246,6 +246,7 @@ def _batch_size(tensors: list[Tensor]) -> int:
 
 
 def _tensors_in(held: object) -> list[Tensor]:
+    """Return the tensors in inputs of any kind."""
     return list(_found_in(held, Tensor, {}))
 
 
@@ -442,16 +443,8 @@ _PRODUCT = re.compile(
     r"|(?<!re)solve|geqrf|orgqr|ormqr|lstsq|matrix_exp"
 )
 # Of other libraries' operators no name says what they do.
-_NAMES_SAY_IT = {
-    "aten",
-    "prim",
-    "prims",
-    "torchvision",
-    "quantized",
-    "onednn",
-    "mkldnn",
-}
-_NAMES_SAY_IT |= {"quantized_decomposed", "profiler", "c10d", "_c10d_functional"}
+_NAMES_SAY_IT = {"aten", "prim", "prims", "torchvision", "onednn", "mkldnn", "c10d"}
+_NAMES_SAY_IT |= {"quantized", "quantized_decomposed", "profiler", "_c10d_functional"}
 _SPARSE = {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc}
 _SPARSE |= {torch.sparse_bsr, torch.sparse_bsc}
 # Matrix products, and at which of its arguments each has its two factors.
