@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from helpers._arguments import require, require_number
+from helpers._torch_internals import has_loading_code, is_batch_norm, loading_hooks
 
 PREFIXES = ("module.", "_orig_mod.")  # of (Distributed)DataParallel and torch.compile
 # Words that only wrappers put into names, also in the middle: the same and FSDP's.
@@ -457,7 +458,7 @@ def _best_match(
         for view, pairs in zip(views, found, strict=True)
     ]
     best = max(matches, key=lambda match: match.loaded)
-    if best.loaded < best.total and _has_loading_code(model):
+    if best.loaded < best.total and has_loading_code(model):
         for view in views:
             pairs, unread = _as_loading_code_reads(model, expected, given, view)
             match = _match(model, expected, given, view, pairs, unread)
@@ -571,21 +572,11 @@ def _without(wrappers: set[str], keys: Sequence[str]) -> dict[str, list[str]]:
 # --- the model's own loading code --------------------------------------------------------
 
 
-def _has_loading_code(model: nn.Module) -> bool:
-    """Whether a model has code of its own that may rename or make what is loaded."""
-    batch_norm = nn.modules.batchnorm._NormBase._load_from_state_dict
-    plain = (nn.Module._load_from_state_dict, batch_norm)
-    return any(
-        module._load_state_dict_pre_hooks
-        or type(module)._load_from_state_dict not in plain
-        for module in model.modules()
-    )
-
-
 def _reaches_out(model: nn.Module) -> bool:
     """Whether a hook holds a module or tensor that a copy of the model would share."""
-    hooks = [h for m in model.modules() for h in m._load_state_dict_pre_hooks.values()]
-    cells = [c for h in hooks for c in getattr(h.hook, "__closure__", None) or ()]
+    cells = [
+        c for h in loading_hooks(model) for c in getattr(h, "__closure__", None) or ()
+    ]
     return any(isinstance(cell.cell_contents, (nn.Module, Tensor)) for cell in cells)
 
 
@@ -686,9 +677,7 @@ def _is_unread_counter(model: nn.Module, key: str) -> bool:
     if last != COUNTER:
         return False
     owner = dict(model.named_modules(remove_duplicate=False)).get(path)
-    # The base of all batch norms is internal. Checked against PyTorch 2.6.
-    norm = nn.modules.batchnorm._NormBase
-    return isinstance(owner, norm) and owner.momentum is not None
+    return is_batch_norm(owner) and owner.momentum is not None
 
 
 def _status_and_note(key: str, target: object, value: object) -> tuple[str, str]:

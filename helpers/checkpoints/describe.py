@@ -6,6 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
+from helpers._torch_internals import names_of_the_safe_loader
 from helpers.checkpoints import formats
 from helpers.checkpoints.contents import Contents
 from helpers.checkpoints.foreign import foreign, foreign_text
@@ -204,9 +205,7 @@ BLOCKED = ("sys", "os", "posix", "nt")
 
 def _refused(found: Contents) -> tuple[list[str], list[str]]:
     """Return the names that the safe loader does not allow, and its instructions."""
-    from torch import _weights_only_unpickler as loader
-
-    allowed = {*loader._get_allowed_globals(), *loader._get_user_allowed_globals()}
+    allowed = names_of_the_safe_loader()
     blocked = [n for n in found.names if n.rpartition(".")[0] in BLOCKED]
     names = [name for name in found.names if name not in {*allowed, *blocked}]
     return blocked + names, [

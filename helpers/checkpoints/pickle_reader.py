@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from torch._utils import IMPORT_MAPPING, NAME_MAPPING  # names of Python 2
+from helpers._torch_internals import names_of_python_2
 
 STEPS = 1_000_000  # instructions, about 33,000 tensors
 BYTES = 256 * 2**20  # read and unpacked, for all pickles of a file
@@ -291,8 +291,9 @@ class Machine:
 
     def _named(self, module: object, name: object) -> Node:
         module, name = (p if isinstance(p, str) else "?" for p in (module, name))
-        new = (IMPORT_MAPPING.get(module, module), name)
-        full = ".".join(NAME_MAPPING.get((module, name), new))
+        modules, names = names_of_python_2()
+        new = (modules.get(module, module), name)
+        full = ".".join(names.get((module, name), new))
         self._note(full)
         return Node("global", full)
 

@@ -53,6 +53,45 @@ def test_take_home_modules_use_nothing_of_the_book(path):
     assert not used, f"{path.relative_to(ROOT)} imports {sorted(used)}"
 
 
+# Where another library's internals may be used: one module for each library.
+INTERNALS = {
+    "_torch_internals.py": "PyTorch",
+    "flops.py": "thop, and the wrappers of torch.compile",
+    "state_dicts.py": "the metadata and loading methods of state dicts",
+    "chapters/progress_bars/stage.py": "tqdm's monitor",
+}
+
+
+def internals(path):
+    """Return the private names that a file takes from modules and objects not its own."""
+    tree = ast.parse(path.read_text("utf-8"))
+    own = {n.name for n in ast.walk(tree) if hasattr(n, "name")}
+    own |= {"_replace", "_asdict", "_fields"}  # public, of named tuples
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not (node.module or "").startswith(
+            ("helpers", "__future__")
+        ):
+            parts = [*node.module.split("."), *(a.name for a in node.names)]
+            found |= {f"{node.module}: {p}" for p in parts if p.startswith("_")}
+        elif isinstance(node, ast.Attribute):
+            private = node.attr.startswith("_") and not node.attr.endswith("__")
+            base = getattr(node.value, "id", "")
+            if private and base not in ("self", "cls") and node.attr not in own:
+                found.add(f"{ast.unparse(node.value)}.{node.attr}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(HELPERS)))
+def test_internals_of_other_libraries_stay_in_one_module_each(path):
+    name = str(path.relative_to(HELPERS))
+    found = sorted(internals(path))
+    assert bool(found) == (name in INTERNALS), (
+        f"helpers/{name} uses the internals {found}. PyTorch's belong into "
+        "helpers/_torch_internals.py; another library's into one module, named in INTERNALS."
+    )
+
+
 def test_every_public_module_at_the_top_is_in_the_door():
     import helpers
 
