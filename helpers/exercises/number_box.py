@@ -14,7 +14,7 @@ class AnswerBox(Box):
     ``[low, high, text]``; a chapter does not call it.
     """
 
-    label = "○ Not yet: put a number in place of the dots. Answer box"
+    label = "○ Not yet: put a number instead of the dots. Answer box"
     answer = Float().tag(sync=True)
     tolerance = Float().tag(sync=True)
 

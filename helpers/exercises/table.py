@@ -63,7 +63,7 @@ class TableCheck:
             return hint(f"write a list of {count} strings, one for each row.")
         for letters, (row, right) in zip(given, self.answer.items(), strict=True):
             if letters is ...:
-                return not_yet(f"{row}: put a string in place of the dots.")
+                return not_yet(f"{row}: put a string instead of the dots.")
             ticked = (
                 set(letters.upper()) - set(" ,") if isinstance(letters, str) else {""}
             )

@@ -12,7 +12,7 @@ class AnswerTable(Box):
     chapter does not call it.
     """
 
-    label = "○ Not yet: put strings in place of the dots. Answer table"
+    label = "○ Not yet: put strings instead of the dots. Answer table"
     height_px = (441, 529)  # for six rows of three
 
     columns = List().tag(sync=True)

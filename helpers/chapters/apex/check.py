@@ -36,7 +36,7 @@ def causes(answer: object) -> Verdict:
         answer,
         CAUSES,
         "five",
-        "put a letter in place of each row of dots.",
+        "put a letter instead of each row of dots.",
         "PyTorch's own parts raise none of them. (fused: A or D, since apex takes a "
         "kernel that does not load for one that is missing.)",
     )

@@ -70,7 +70,7 @@ cliff = NumberCheck(
     answer=53 * math.log(2),
     tolerance=0.01,
     praise="53·ln 2 = 36.737. There e⁻ˣ = 2⁻⁵³, and 1 + e⁻ˣ rounds to 1. "
-    "float32 has 24 bits in place of 53: 16.636.",
+    "float32 has 24 bits instead of 53: 16.636.",
     hints=[
         Hint(16.5, 16.8, "that is the cliff of float32. Pass dtype=torch.float64."),
         Hint(36.0, 36.737, "close, and too small: sigmoid is still below 1 there."),

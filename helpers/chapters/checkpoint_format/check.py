@@ -33,7 +33,7 @@ def formats(answer: object) -> Verdict:
         answer,
         KEY,
         count="five",
-        ask="put a letter in place of each of the dots.",
+        ask="put a letter instead of each of the dots.",
         praise="four bytes tell more than the ending of a name.",
     )
 

@@ -32,7 +32,7 @@ def conv(macs: object, params: object) -> Verdict:
         params: weights and biases.
     """
     if any(value is ... or value is None for value in (macs, params)):
-        return not_yet("put two numbers in place of the dots.")
+        return not_yet("put two numbers instead of the dots.")
     for name, value, right, texts in (
         ("macs", macs, MACS, MACS_HINTS),
         ("params", params, PARAMS, PARAMS_HINTS),

@@ -38,7 +38,7 @@ def first_update(answer: object) -> Verdict:
         answer: their numbers, counted from 1 through both epochs.
     """
     if answer is ... or answer is None:
-        return not_yet("put a list of numbers in place of the dots.")
+        return not_yet("put a list of numbers instead of the dots.")
     try:
         given = sorted(float(number) for number in answer)
     except (TypeError, ValueError, OverflowError):

@@ -15,7 +15,7 @@ def counts(answer: object) -> Verdict:
         answer: two numbers, the frequent class first.
     """
     if answer is ... or answer is None:
-        return not_yet("put a list of two numbers in place of the dots.")
+        return not_yet("put a list of two numbers instead of the dots.")
     try:
         given = [float(count) for count in answer]
     except (TypeError, ValueError):

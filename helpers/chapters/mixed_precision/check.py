@@ -35,7 +35,7 @@ def order(answer: object) -> Verdict:
         answer: the letters A to E, as a string or a list.
     """
     if answer is ... or answer is None:
-        return not_yet("put five letters in place of the dots.")
+        return not_yet("put five letters instead of the dots.")
     try:
         given = "".join(answer).upper().replace(" ", "").replace(",", "")
     except TypeError:

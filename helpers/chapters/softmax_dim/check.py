@@ -29,7 +29,7 @@ def dims(answer: object) -> Verdict:
         answer: five integers, counted from the front or (negative) from the back.
     """
     if answer is ... or answer is None:
-        return not_yet("put a list of five numbers in place of the dots.")
+        return not_yet("put a list of five numbers instead of the dots.")
     try:
         given = [int(dim) for dim in answer]
     except (TypeError, ValueError):
