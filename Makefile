@@ -6,7 +6,7 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
          $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test new check browser lab run verify lint bench bench-gpu address lock clean
+.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,9 @@ lab: .venv/ready ## open the notebooks in JupyterLab
 
 run: .venv/ready ## execute the notebooks and store their outputs
 	@$(BIN)/python tools/run.py
+
+lists: .venv/ready ## write README's table of tips and CONTRIBUTING's list of rules
+	@$(BIN)/python tools/listings.py
 
 verify: .venv/ready ## run with every instruction set; write book/versions.md
 	@$(BIN)/python tools/verify.py

@@ -197,3 +197,12 @@ def require_module(caller: str, model: object, advice: str = "") -> None:
         advice = advice or "Pass the module that the function calls."
     advice = advice or "Pass the model itself."
     require(False, TypeError, caller, "model must be an nn.Module", got, advice)
+
+
+def require_sizes(caller: str, model: object) -> None:
+    """Raise an error if a model has a lazy layer that has met no batch yet."""
+    from torch.nn.parameter import is_lazy
+
+    sized = not any(map(is_lazy, [*model.parameters(), *model.buffers()]))
+    must, got = "model must have its sizes", "a lazy layer without them"
+    require(sized, ValueError, caller, must, got, "Run it once on a batch first.")

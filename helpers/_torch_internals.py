@@ -1,7 +1,8 @@
 """What the helpers take from PyTorch that has no public name, and what it is for.
 
-Here alone, so that the next version of PyTorch can break one place. Each name has been
-there, with this meaning, from PyTorch 2.6 to 2.15.
+Here, so that the next version of PyTorch can break one place; only what counts operators
+looks at them in ``flops.py``. Each name has been there, with this meaning, from PyTorch
+2.6 to 2.15.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from helpers._arguments import require, require_module
+from helpers._arguments import require, require_module, require_sizes
 
 
 class Layer(NamedTuple):
@@ -222,10 +222,8 @@ def _require_countable(
     fine, got = isinstance(per_sample, bool), type(per_sample).__name__
     advice = "Pass the model's own per_sample by position."
     require(fine, TypeError, caller, "per_sample must be a bool", got, advice)
+    require_sizes(caller, model)
     held = [*model.parameters(), *model.buffers()]
-    sized = not any(map(nn.parameter.is_lazy, held))
-    must, got = "model must have its sizes", "a lazy layer without them"
-    require(sized, ValueError, caller, must, got, "Run it once on a batch first.")
     homes = sorted({str(tensor.device) for tensor in held})
     # A number, which has no dimensions, may be on the CPU.
     away = sorted({str(t.device) for t in tensors if t.ndim} - set(homes))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from helpers._arguments import require, require_number
+from helpers._arguments import require, require_number, require_sizes
 from helpers._torch_internals import has_loading_code, is_batch_norm, loading_hooks
 
 PREFIXES = ("module.", "_orig_mod.")  # of (Distributed)DataParallel and torch.compile
@@ -137,9 +137,7 @@ def _checked_arguments(
     fine, got = isinstance(model, nn.Module), type(model).__name__
     advice = "The model comes first, then the state dict."
     require(fine, TypeError, caller, "model must be an nn.Module", got, advice)
-    sized = not any(map(is_lazy, [*model.parameters(), *model.buffers()]))
-    must, got = "model must have its sizes", "a lazy layer without them"
-    require(sized, ValueError, caller, must, got, "Run it once on a batch first.")
+    require_sizes(caller, model)
 
     fine, got = isinstance(state_dict, Mapping), type(state_dict).__name__
     advice = "Read a file with torch.load(path); of a module take module.state_dict()."

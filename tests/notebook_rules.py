@@ -20,9 +20,9 @@ from pathlib import Path
 
 import claims
 import nbformat
-import yaml
 from claims import notebooks
 from nbformat import NotebookNode
+from set_up import set_up_code
 
 ROOT = Path(__file__).parents[1]
 VIEW_MIME = "application/vnd.jupyter.widget-view+json"
@@ -218,33 +218,9 @@ def rule_opening(chapter: Chapter) -> Iterator[str]:
         yield f"cell 2: the lead has {words} words, more than 60"
     set_up = chapter.notebook.cells[2]
     if set_up.source != set_up_code():
-        yield "cell 3: not the set-up cell of CONTRIBUTING.md"
+        yield "cell 3: not the set-up cell of tools/set_up.py. Run `make run`"
     if not {"set-up", "hide-cell"} <= set(set_up.metadata.get("tags", [])):
         yield "cell 3: the set-up cell is not tagged set-up and hide-cell"
-
-
-def set_up_code() -> str:
-    """Return the set-up cell, with the address and branch of _config.yml."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    place = "{url}@{branch}".format(**config["repository"])
-    return r"""# @title Set-up: the book's helpers, a seed, the figure style
-try:
-    import helpers
-except ModuleNotFoundError:  # one notebook opened alone, as in Colab
-    from subprocess import getstatusoutput
-    from sys import executable as python
-
-    url = "git+PLACE"
-    pip = f'"{python}" -m pip install "measured-pytorch[notebooks] @ {url}"'
-    failed, log = getstatusoutput(pip)
-    assert not failed, f"{log}\nIs there a network? Does {url} exist?"
-    import helpers
-assert hasattr(helpers, "start"), (
-    f"{helpers} is not this book's, or too old. Is there a file or folder "
-    "helpers beside this notebook? Rename it. If not, run %pip uninstall -y "
-    "helpers measured-pytorch. Then restart the kernel."
-)
-helpers.start(seed=0)""".replace("PLACE", place)
 
 
 def rule_sections(chapter: Chapter) -> Iterator[str]:

@@ -20,7 +20,7 @@ PROVEN = """\
   it keeps the rules that CONTRIBUTING.md lists, and so do the other chapters
   its checks and its widget pass tests/chapters/test_{tip}.py
   its page in a browser: links, figures, heights of widgets, contrast, 320 px
-  symptoms, README and CONTRIBUTING speak of it
+  the symptom page and the README lead to it
 The whole proof is `make test`; whether the code is formatted is `make lint`."""
 
 

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import claims
 import listings
 from run import write_whole
+from set_up import set_up_code
 
 ROOT = claims.ROOT
 TEMPLATES = Path(__file__).parent / "new_tip"
@@ -187,13 +188,9 @@ def make(tip: str, part: str | None = None) -> list[str]:
     """
     part = require_new(tip, part)
     connected, onward = connections(tip, part)
-    first = nbformat.read(claims.notebooks()[0], as_version=4)
-    (set_up,) = (
-        c.source for c in first.cells if "set-up" in c.metadata.get("tags", [])
-    )
     texts = {path: filled(template, tip) for template, path in places(tip).items()}
     path = f"notebooks/{tip}.ipynb"
-    chapter = notebook(NEXT.sub(lambda _: onward, texts[path]), set_up)
+    chapter = notebook(NEXT.sub(lambda _: onward, texts[path]), set_up_code())
     texts[path] = nbformat.writes(chapter, version=4)
     texts = run_aside(texts, tip)
     write_all(texts | connected)

@@ -3,6 +3,7 @@
     python tools/run.py                        # all of notebooks/
     python tools/run.py notebooks/one.ipynb    # some
 
+The set-up cell is written anew, so that it changes in one place, ``tools/set_up.py``.
 A notebook is replaced only once all of its cells have run; on a failure the old file
 stays, the notebook, cell and error are named, and the exit status is 1.
 """
@@ -27,6 +28,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).parent))
+from set_up import set_up_code
 
 ROOT = Path(__file__).parents[1]
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
@@ -55,6 +59,9 @@ async def execute(path: Path) -> NotebookNode:
     except Exception as error:  # nbformat lets many kinds through
         raise NotebookFailed(f"{path}: not a readable notebook: {error}") from None
     notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if "set-up" in cell.metadata.get("tags", []):
+            cell.source = set_up_code()
     client = NotebookClient(
         notebook,
         timeout=120,

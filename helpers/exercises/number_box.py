@@ -5,6 +5,7 @@ import math
 from traitlets import Float
 
 from helpers.exercises.box import Box
+from helpers.exercises.verdicts import SIGNS
 
 
 class AnswerBox(Box):
@@ -14,7 +15,7 @@ class AnswerBox(Box):
     ``[low, high, text]``; a chapter does not call it.
     """
 
-    label = "○ Not yet: put a number instead of the dots. Answer box"
+    label = f"{SIGNS['not yet']} put a number instead of the dots. Answer box"
     answer = Float().tag(sync=True)
     tolerance = Float().tag(sync=True)
 

@@ -3,6 +3,7 @@
 from traitlets import List
 
 from helpers.exercises.box import Box
+from helpers.exercises.verdicts import SIGNS
 
 
 class AnswerTable(Box):
@@ -12,7 +13,7 @@ class AnswerTable(Box):
     chapter does not call it.
     """
 
-    label = "○ Not yet: put strings instead of the dots. Answer table"
+    label = f"{SIGNS['not yet']} put strings instead of the dots. Answer table"
     height_px = (441, 529)  # for six rows of three
 
     columns = List().tag(sync=True)

@@ -5,6 +5,8 @@ pitfall is vermilion, a reference is grey. Both columns are legible at 4.5:1 or 
 on their own page colour, and the pairs stay apart for the common colour blindnesses.
 """
 
+from helpers._arguments import require_choice
+
 # role: (on a light page, on a dark page)
 PALETTE = {
     "correct": ("#0067a5", "#5ab0ea"),
@@ -50,10 +52,7 @@ def color(role: str, dark: bool = False) -> str:
         >>> color("correct")
         '#0067a5'
     """
-    if role not in PALETTE:
-        raise ValueError(
-            f"color: role must be one of {', '.join(PALETTE)}, got {role!r}."
-        )
+    require_choice("color", "role", role, PALETTE)
     return PALETTE[role][bool(dark)]
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import set_address
-from notebook_rules import notebooks, set_up_code
+from notebook_rules import notebooks
 from repository import ROOT, copy_product
+from set_up import set_up_code
 
 
 @pytest.fixture(scope="module")

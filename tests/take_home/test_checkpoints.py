@@ -1003,7 +1003,7 @@ def test_too_many_members_or_tensors_are_refused(told, monkeypatch):
         told(save(STATE))
 
 
-# --- fuzzing: FUZZ_CASES=100000 pytest tests/test_checkpoints.py -k damaged -----------
+# --- fuzzing: FUZZ_CASES=100000 pytest tests/take_home/test_checkpoints.py -k damaged -----------
 
 WATCHED = (
     "pickle.find_class",

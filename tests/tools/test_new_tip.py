@@ -37,7 +37,7 @@ def test_new_tip_keeps_every_rule(tmp_path):
     assert made.returncode == 0, made.stderr
     assert "make check TIP=my_tip" in made.stdout
     proof = ["tests/pages/test_notebooks.py", "tests/pages/test_pages.py"]
-    proof += ["tests/chapters/test_my_tip.py", "tests/take_home/test_house.py"]
+    proof += ["tests/chapters/test_my_tip.py", "tests/tools/test_house.py"]
     # What leads to the tip and away from it; the other chapters are proven elsewhere.
     keywords = "my_tip or toc_lists or sorted or house or bce_and_logits"
     options = ["-o", "addopts=", "-q", "-p", "no:cacheprovider", "-k", keywords]

@@ -1,4 +1,4 @@
-"""The stage of the chapter on apex."""
+"""What a notebook imports: the chapter on apex."""
 
 from helpers.chapters.apex import check, loops, stage
 from helpers.chapters.apex.status import apex_status

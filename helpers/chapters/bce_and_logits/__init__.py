@@ -1,4 +1,4 @@
-"""The stage of the chapter on binary cross-entropy."""
+"""What a notebook imports: the chapter on binary cross-entropy."""
 
 from helpers.chapters.bce_and_logits import check
 from helpers.chapters.bce_and_logits.widget import BceExplorer

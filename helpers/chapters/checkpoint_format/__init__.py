@@ -1,4 +1,4 @@
-"""The stage of the chapter on checkpoint files."""
+"""What a notebook imports: the chapter on checkpoint files."""
 
 from helpers.chapters.checkpoint_format import check
 from helpers.chapters.checkpoint_format.stage import DigitsRun, objects

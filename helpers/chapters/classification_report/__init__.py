@@ -1,4 +1,4 @@
-"""The stage of the chapter on the classification report."""
+"""What a notebook imports: the chapter on the classification report."""
 
 from helpers.chapters.classification_report import check
 from helpers.chapters.classification_report.widget import ReportFromMatrix

@@ -1,4 +1,4 @@
-"""The stage of the chapter on cross-entropy."""
+"""What a notebook imports: the chapter on cross-entropy."""
 
 from helpers.chapters.cross_entropy_and_nll import check
 from helpers.chapters.cross_entropy_and_nll.widget import CrossEntropyMargin

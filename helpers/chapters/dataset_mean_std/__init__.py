@@ -1,4 +1,4 @@
-"""The stage of the chapter on mean and standard deviation."""
+"""What a notebook imports: the chapter on mean and standard deviation."""
 
 from helpers.chapters.dataset_mean_std import check
 from helpers.chapters.dataset_mean_std.widget import StdDecomposition

@@ -1,4 +1,4 @@
-"""The stage of the chapter on FLOPs and parameters."""
+"""What a notebook imports: the chapter on FLOPs and parameters."""
 
 from helpers.chapters.flops_and_params import check
 from helpers.chapters.flops_and_params.widget import ConvCost

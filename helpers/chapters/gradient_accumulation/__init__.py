@@ -1,4 +1,4 @@
-"""The stage of the chapter on gradient accumulation."""
+"""What a notebook imports: the chapter on gradient accumulation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The stage of the chapter on k-fold cross-validation."""
+"""What a notebook imports: the chapter on k-fold cross-validation."""
 
 from helpers.chapters.k_fold import check, stage
 from helpers.chapters.k_fold.widget import FoldLeak

@@ -1,4 +1,4 @@
-"""The stage of the chapter on loading state dicts."""
+"""What a notebook imports: the chapter on loading state dicts."""
 
 from helpers.chapters.load_state_dict import check
 from helpers.chapters.load_state_dict.widget import KeyMatcher

@@ -1,4 +1,4 @@
-"""The stage of the chapter on mixed precision."""
+"""What a notebook imports: the chapter on mixed precision."""
 
 from helpers.chapters.mixed_precision import check
 from helpers.chapters.mixed_precision.widget import LossScale

@@ -1,4 +1,4 @@
-"""The stage of the chapter on progress bars."""
+"""What a notebook imports: the chapter on progress bars."""
 
 from helpers.chapters.progress_bars import check
 from helpers.chapters.progress_bars.stage import Terminal, fake_clock

@@ -1,4 +1,4 @@
-"""The stage of the chapter on the dimension of softmax."""
+"""What a notebook imports: the chapter on the dimension of softmax."""
 
 from helpers.chapters.softmax_dim import check
 from helpers.chapters.softmax_dim.widget import SoftmaxDim

@@ -56,7 +56,7 @@ def test_take_home_modules_use_nothing_of_the_book(path):
 # Where another library's internals may be used: one module for each library.
 INTERNALS = {
     "_torch_internals.py": "PyTorch",
-    "flops.py": "thop, and the wrappers of torch.compile",
+    "flops.py": "thop, and the operators that PyTorch runs",
     "state_dicts.py": "the metadata and loading methods of state dicts",
     "chapters/progress_bars/stage.py": "tqdm's monitor",
 }
