@@ -269,13 +269,6 @@ CASES = [
         lambda: bands(torch.as_tensor([1.0])),
     ),
     (
-        lambda: bands(X, torch.float4_e2m1fn_x2),
-        TypeError,
-        "bands: dtype must hold one number in a byte, got torch.float4_e2m1fn_x2. "
-        "Try torch.float8_e5m2.",
-        lambda: bands(X, torch.float8_e5m2),
-    ),
-    (
         lambda: depends_on_batch(lambda x: (x,), X),
         TypeError,
         "depends_on_batch: what model returns must be a torch.Tensor, got tuple. "

@@ -368,7 +368,8 @@ def test_parts_are_joined_at_every_depth():
     [
         (
             [(torch.zeros(2, 5),), (torch.zeros(2, 7),)],
-            r"f: outputs\[0\] must be \(B, 5\) in every batch, as in the first, got shape \(2, 7\)\. "
+            r"f: outputs\[0\] must be \(B, 5\) in every batch, as in the first, "
+            r"got shape \(2, 7\)\. "
             "Pad it to one size, or leave it out of what forward returns",
         ),
         (

@@ -81,6 +81,16 @@ def test_float8_gradients_can_be_looked_at(dtype):
     assert (found, found.already_zero) == ((0, 0, 2, 0), 1)
 
 
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="PyTorch is older")
+def test_two_numbers_in_a_byte_are_refused_with_a_type_that_works():
+    with pytest.raises(
+        TypeError, match="bands: dtype must hold one number in"
+    ) as caught:
+        bands(torch.ones(3), torch.float4_e2m1fn_x2)
+    assert str(caught.value).endswith("Try torch.float8_e5m2.")
+    assert bands(torch.ones(3), torch.float8_e5m2) == (0, 0, 3, 0)
+
+
 def test_scale_is_applied_before_the_type_is_narrowed():
     halves = torch.tensor([6e-8, 1.0], dtype=torch.float16)
     assert bands(halves, torch.bfloat16, 2.0**20) == (0, 0, 2, 0)
