@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 from helpers._arguments import (
     require,
@@ -22,6 +30,7 @@ from helpers._arguments import (
     require_tensor,
     require_type,
 )
+from helpers._batches import joined, moved, parted, require_fitting, way_to_logits
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -32,7 +41,8 @@ class Fold(NamedTuple):
 
     Attributes:
         number: from 0 to ``n_splits - 1``.
-        train: shuffles by a generator of its own.
+        train: shuffles by a generator of its own. A last batch of one sample, which batch
+            normalisation refuses, is left out: another sample in each epoch.
         validation: keeps the order of ``validation_indices``.
         train_indices: int64 ``(N - M,)``, ascending, on the CPU.
         validation_indices: int64 ``(M,)``, ascending, on the CPU.
@@ -46,19 +56,24 @@ class Fold(NamedTuple):
 
 
 def kfold_loaders(
-    *tensors: Tensor,
-    y: Tensor,
+    *tensors: Tensor | Dataset | ndarray | Sequence,
+    y: Tensor | ndarray | Sequence,
     n_splits: int = 5,
     batch_size: int = 32,
     groups: Sequence | Tensor | None = None,
     stratify: bool = True,
     seed: int = 0,
 ) -> Iterator[Fold]:
-    """Split any number of tensors into folds, each with its two loaders.
+    """Split any number of tensors, or a data set, into folds, each with its two loaders.
 
     Args:
         tensors: one or more of ``(N, ...)``, any dtype; a fold copies its part of them.
-        y: targets ``(N,)``; with ``stratify=False`` also ``(N, ...)``.
+            Arrays and lists of numbers become tensors. Or one data set, such as an
+            ``ImageFolder``, a ``Subset`` or a list of pairs, whose N items are
+            ``(x, ..., y)`` or a dict with ``labels``; a fold reads its part of it.
+        y: targets ``(N,)``; with ``stratify=False`` also ``(N, ...)``. Names of classes,
+            as strings, become their numbers in alphabetical order. For a data set, such
+            as its ``targets``, they decide the folds alone.
         n_splits: how many folds, from 2 to N.
         batch_size: samples in a batch, 1 or more.
         groups: for each sample who it comes from, ``(N,)``: numbers or strings. No
@@ -86,13 +101,13 @@ def kfold_loaders(
     """
     require_seed("kfold_loaders", seed, 2**32 - 1)
     require_integer("kfold_loaders", "batch_size", batch_size, 1, advice="Try 32.")
-    _require_rows(tensors, y)
+    data, y = _rows(tensors, y)
     options = {"n_splits": n_splits, "shuffle": True, "random_state": int(seed)}
     people = None if groups is None else _group_codes(groups, len(y))
     classes = _class_codes(y, n_splits) if stratify else None
     splits = _splits(len(y), classes, people, options)
     _require_usable(splits, y if stratify else torch.zeros(len(y)))
-    return _folds((*tensors, y), splits, batch_size, int(seed))
+    return _folds(data, splits, batch_size, int(seed))
 
 
 def _splits(count: int, classes, groups, options: dict) -> list[tuple]:
@@ -110,21 +125,30 @@ def _splits(count: int, classes, groups, options: dict) -> list[tuple]:
     return list(ms.KFold(**options).split(rows))
 
 
-def _folds(tensors: tuple, splits: list, batch_size: int, seed: int) -> Iterator[Fold]:
+def _folds(data: Dataset, splits: list, batch_size: int, seed: int) -> Iterator[Fold]:
     """Make the loaders of one fold after another, so that one copy is alive at a time."""
     for number, split in enumerate(splits):
         indices = [torch.from_numpy(part) for part in split]
         loaders = [
             DataLoader(
-                TensorDataset(*(t[part.to(t.device)] for t in tensors)),
+                _part(data, part),
                 batch_size=batch_size,
                 shuffle=shuffle,
+                drop_last=shuffle
+                and len(part) > batch_size > len(part) % batch_size == 1,
                 # Without one, a loader draws from the global generator, even unshuffled.
                 generator=torch.Generator().manual_seed(seed + number),
             )
             for part, shuffle in zip(indices, (True, False), strict=True)
         ]
         yield Fold(number, *loaders, *indices)
+
+
+def _part(data: Dataset, indices: Tensor) -> Dataset:
+    """Return some samples: a copy of tensors' rows, a view of another data set."""
+    if type(data) is TensorDataset:
+        return TensorDataset(*(t[indices.to(t.device)] for t in data.tensors))
+    return Subset(data, indices.tolist())
 
 
 def accuracy(logits: Tensor, y: Tensor) -> float:
@@ -144,6 +168,8 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
         >>> accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
         0.5
     """
+    advice = f"Pass what holds the logits: out{way_to_logits(logits)}."
+    require_tensor("accuracy", "logits", logits, advice)
     fine = logits.ndim == 2 and y.shape == logits.shape[:1]
     got = f"{tuple(logits.shape)} and {tuple(y.shape)}"
     advice = "Pass cross_validate a score that fits your model."
@@ -173,8 +199,11 @@ def cross_validate(
         make_optimizer: ``make_optimizer(model)``.
         folds: from :func:`kfold_loaders`.
         make_scheduler: ``make_scheduler(optimizer)``; steps after each epoch.
-        loss_fn: ``loss_fn(model(*tensors), y)``, a scalar.
-        score: ``score(outputs, y)`` of the whole validation set, a number.
+        loss_fn: ``loss_fn(model(*tensors), y)``, a scalar. It gets what the model
+            returned, be it a tensor, a tuple, a dict or an object.
+        score: ``score(outputs, y)`` of the whole validation set, a number. Tensors in
+            tuples, dicts and objects are joined along their first dimension; of what else
+            these hold there is a list, one entry for each batch.
         epochs: passes over the training set, 1 or more.
         seed: of weights and dropout; fold ``i`` uses ``seed + i``.
 
@@ -182,10 +211,12 @@ def cross_validate(
         The scores, float64 ``(n_splits,)``.
 
     Raises:
-        TypeError: if ``make_model`` is a model instead of a function that builds one, or
-            a factory returns something other than it should.
+        TypeError: if ``make_model`` is a model instead of a function that builds one, a
+            factory returns something other than it should, a batch holds more than the
+            model takes, or the model returns no tensor and loss or score is the default.
         ValueError: if a factory returns what an earlier fold has used, there are no
-            folds, or a score is nan or infinite.
+            folds, a batch of one meets batch normalisation, outputs cannot be joined, or a
+            score is nan or infinite.
 
     Example:
         >>> x = torch.cat([torch.zeros(10, 2), torch.ones(10, 2)])
@@ -203,6 +234,8 @@ def cross_validate(
     require(not built, TypeError, "cross_validate", must, got, advice)
     require_integer("cross_validate", "epochs", epochs, 1, advice="Try epochs=10.")
     require_seed("cross_validate", seed, 2**32 - 1)
+    if score is accuracy or loss_fn is nn.functional.cross_entropy:
+        loss_fn = _of_a_tensor(loss_fn)
     earlier, scores = _EarlierModels(), []
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for number, fold in enumerate(folds):
@@ -222,33 +255,66 @@ def cross_validate(
     return torch.tensor(scores, dtype=torch.float64)
 
 
-def _to_device_of(model: nn.Module, batch: Sequence[Tensor]) -> list[Tensor]:
-    """Move a batch to where the model is; one without weights takes it as it is."""
+def _of_a_tensor(loss_fn: Callable) -> Callable:
+    """Return a loss that says at the first batch what the defaults cannot take."""
+
+    def checked(outputs: object, y: Tensor) -> Tensor:
+        part = f"out{way_to_logits(outputs)}, y"
+        advice = (
+            f"Pass loss_fn=lambda out, y: cross_entropy({part}), "
+            f"score=lambda out, y: accuracy({part})."
+        )
+        name = "for the default loss_fn or score, what model returns"
+        require_tensor("cross_validate", name, outputs, advice)
+        return loss_fn(outputs, y)
+
+    return checked
+
+
+def _run(model: nn.Module, batch: object) -> tuple[object, object]:
+    """Return the model's outputs for a batch, and its targets, where the model is."""
     weight = next(model.parameters(), None)
-    return [t if weight is None else t.to(weight.device) for t in batch]
+    batch = moved(batch, None if weight is None else weight.device)
+    collate = "Let a collate_fn return (x, y)."
+    inputs, named, y = parted(
+        "cross_validate", batch, "a fold's loader yields", collate
+    )
+    advice = (
+        "Give kfold_loaders only what it takes; of a data set "
+        "[(x, y) for x, y, *_ in dataset]."
+    )
+    require_fitting("cross_validate", model, inputs, named, advice)
+    return model(*inputs, **named), y
 
 
 def _train(model: nn.Module, optimizer, loader: DataLoader, loss_fn: Callable) -> None:
     """Pass once over a training set."""
     model.train()
     for batch in loader:
-        *tensors, y = _to_device_of(model, batch)
-        loss = loss_fn(model(*tensors), y)
+        try:
+            loss = loss_fn(*_run(model, batch))
+        except ValueError as error:
+            alone = str(error).startswith("Expected more than 1 value per channel")
+            must = "batch normalisation must get training batches of two or more"
+            advice = (
+                "Use batch_size=2 or more; in a loader of your own, drop_last=True."
+            )
+            require(not alone, ValueError, "cross_validate", must, "one sample", advice)
+            raise
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
 @torch.no_grad()
-def _predict(model: nn.Module, loader: DataLoader) -> tuple[Tensor, Tensor]:
+def _predict(model: nn.Module, loader: DataLoader) -> list:
     """Return outputs and targets of a whole loader, in its order."""
     model.eval()
-    outputs, targets = [], []
-    for batch in loader:
-        *tensors, y = _to_device_of(model, batch)
-        outputs.append(model(*tensors))
-        targets.append(y)
-    return torch.cat(outputs), torch.cat(targets)
+    pairs = zip(*(_run(model, batch) for batch in loader), strict=True)
+    names = "outputs", "y"
+    return [
+        joined("cross_validate", *named) for named in zip(names, pairs, strict=True)
+    ]
 
 
 def _score(model: nn.Module, fold: Fold, score: Callable) -> float:
@@ -263,19 +329,82 @@ def _score(model: nn.Module, fold: Fold, score: Callable) -> float:
 # --- what kfold_loaders refuses ----------------------------------------------------------
 
 
-def _require_rows(tensors: tuple, y: object) -> None:
-    """Raise an error unless all are tensors of one length, and y holds no nan."""
+def _rows(tensors: tuple, y: object) -> tuple[Dataset, Tensor]:
+    """Return the data to split and their targets, or say what cannot be split."""
     caller, advice = "kfold_loaders", "Pass the inputs first: kfold_loaders(x, y=y)."
     require_some(caller, "tensors", tensors, "tensor", advice)
-    named = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)} | {"y": y}
+    y, data = _as_tensor("y", y), tensors[0]
+    whole = len(tensors) == 1 and _is_data_set(data)
+    named = {} if whole else {f"tensors[{i}]": t for i, t in enumerate(tensors)}
+    named = {name: _as_tensor(name, value) for name, value in named.items()}
+    count = len(data)
     advice = "Give each sample one row, as in tensors[0]."
-    for name, tensor in named.items():
-        require_tensor(caller, name, tensor)
-        alike = tensor.shape[:1] == tensors[0].shape[:1]
-        must = f"({len(tensors[0])}, ...)"
+    for name, tensor in (named | {"y": y}).items():
+        alike, must = tensor.shape[:1] == (count,), f"({count}, ...)"
         require_shape(caller, name, tensor, alike, must, advice)
     advice = "Drop the samples without a target first."
     require_each(caller, "y", y, ~y.isnan(), "a number", advice)
+    if whole:
+        _require_pairs(data)
+    return data if whole else TensorDataset(*named.values(), y), y
+
+
+def _is_data_set(data: object) -> bool:
+    """Tell a data set, or a list of its items, from numbers."""
+    if isinstance(data, (list, tuple)):
+        item = data[0] if data else 0
+        numbers = isinstance(item, tuple) and all(isinstance(x, Real) for x in item)
+        return isinstance(item, (tuple, dict)) and not numbers
+    sized = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    other = isinstance(data, (Mapping, IterableDataset)) or hasattr(data, "__array__")
+    return sized and not other
+
+
+def _require_pairs(data: Dataset) -> None:
+    """Raise an error unless the first item of a data set has inputs and a target."""
+    advice = "Pass pairs: kfold_loaders(list(zip(dataset, y)), y=y)."
+    where = "kfold_loaders: item 0"
+    target = parted(where, data[0], "a data set holds", advice)[2]
+    numbered, must = not isinstance(target, str), "y must be a number"
+    advice = "Write [(x, names.index(y)) for x, y in dataset]."
+    require(numbered, TypeError, where, must, repr(target), advice)
+
+
+def _as_tensor(name: str, value: object) -> Tensor:
+    """Return a tensor of numbers; of named classes in ``y`` their numbers."""
+    import numpy as np
+
+    if not isinstance(value, Tensor):
+        value = np.asarray(value) if hasattr(value, "__array__") else value
+        if name == "y" and _all_text(value):
+            return torch.from_numpy(np.unique(value, return_inverse=True)[1])
+        with suppress(TypeError, ValueError, RuntimeError):
+            value = torch.as_tensor(value)
+    require_tensor("kfold_loaders", name, value, _way_to_tensor(name, value))
+    return value
+
+
+def _all_text(value: object) -> bool:
+    several = isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1
+    return several and all(isinstance(entry, str) for entry in value)
+
+
+def _way_to_tensor(name: str, value: object) -> str:
+    """Say what to pass instead of something that is neither numbers nor a data set."""
+    if name == "y":
+        return "Give each sample a number, or the name of its class."
+    if isinstance(value, DataLoader):
+        return "Pass its data set: loader.dataset."
+    if isinstance(value, IterableDataset):
+        return "Read it first: list(dataset)."
+    if isinstance(value, Mapping):
+        return "Pass what it holds: kfold_loaders(*x.values(), y=y)."
+    if _is_data_set(value):
+        return "Pass a data set alone: kfold_loaders(dataset, y=y)."
+    if isinstance(value, (list, tuple)) and not _all_text(value):
+        rows = "[torch.as_tensor(row) for row in x]"
+        return f"Pad it: nn.utils.rnn.pad_sequence({rows}, batch_first=True)."
+    return "Pass pairs: kfold_loaders(list(zip(x, y)), y=y)."
 
 
 def _class_codes(y: Tensor, n_splits: int) -> ndarray:

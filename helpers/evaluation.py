@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager
 from functools import partial
 from typing import TypeVar
@@ -19,8 +19,8 @@ from helpers._arguments import (
     require_shape,
     require_some,
     require_tensor,
-    require_type,
 )
+from helpers._batches import moved, parted, require_fitting, way_to_logits
 
 Yielded = TypeVar("Yielded")
 
@@ -106,17 +106,20 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
     Args:
         model: returns logits, not probabilities: ``(B, C)`` for C classes, where the
             largest wins, or ``(B,)`` or ``(B, 1)`` for two, where a logit above 0 is
-            class 1. Inputs are moved to the device of its first weight.
-        loader: yields ``(x, y)`` or ``(x1, x2, ..., y)`` in batches; the model is called
-            with all inputs. ``y`` holds classes from 0, ``(B,)`` or ``(B, 1)``: integers,
-            bool, or whole floating-point numbers.
+            class 1. They may be called ``logits`` in a dict or an object, or be the one
+            thing in a tuple. Inputs are moved to the device of its first weight.
+        loader: yields ``(x, y)`` or ``(x1, x2, ..., y)`` in batches, or dicts in which y
+            is called ``labels``, ``label``, ``targets``, ``target`` or ``y``; the model is
+            called with all inputs, those of a dict by name. ``y`` holds classes from 0,
+            ``(B,)`` or ``(B, 1)``: integers, bool, or whole floating-point numbers.
 
     Returns:
         ``y_true`` and ``y_pred``, int64 ``(N,)`` on the CPU.
 
     Raises:
-        TypeError: if ``model`` is not a module, ``loader`` yields no batches, or inputs,
-            ``y`` or the model's output are not tensors of the right type.
+        TypeError: if ``model`` is not a module, ``loader`` yields no batches or more
+            inputs than the model takes, or ``y`` or the model's output are not tensors of
+            the right type.
         ValueError: if there is no batch, the output is not finite or has the wrong
             shape, or ``y`` has the wrong shape or holds something other than the
             model's classes.
@@ -143,7 +146,7 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
         in_range.append(bool(((logits >= 0) & (logits <= 1)).all()))
         return (logits > 0).long()
 
-    y_true, y_pred = _collect("predictions", model, loader, decide)
+    y_true, y_pred = _collect("predictions", model, loader, _classes, decide)
     if all(in_range):
         warnings.warn(
             f"predictions: all {len(y_pred)} outputs lie between 0 and 1, as probabilities "
@@ -158,22 +161,25 @@ def collect_logits(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
     """Return the true class and the logits of every sample, to choose a threshold.
 
     Everything else is as in :func:`predictions`, which takes the same arguments and
-    raises the same errors under its own name.
+    raises the same errors under its own name. Here ``y`` may also have one label for each
+    logit, ``(B, C)``; it is then returned as it is, missing labels too. Each label has a
+    threshold of its own: ``logits > 0`` where the model's probability is above one half.
 
     Returns:
-        ``y_true``, int64 ``(N,)``, and the logits, ``(N, C)`` or for two classes
-        ``(N,)``, in the model's floating-point type; both on the CPU.
+        ``y_true``, int64 ``(N,)``, or with several labels in a row ``(N, C)`` of the
+        loader's type, and the logits, ``(N, C)`` or for two classes ``(N,)``, in the
+        model's floating-point type; all on the CPU.
 
     Example:
         >>> loader = [(torch.tensor([[-2.0], [0.5]]), torch.tensor([0, 1]))]
         >>> collect_logits(nn.Identity(), loader)
         (tensor([0, 1]), tensor([-2.0000,  0.5000]))
     """
-    return _collect("collect_logits", model, loader, lambda logits: logits)
+    return _collect("collect_logits", model, loader, _labels, lambda logits: logits)
 
 
 def _collect(
-    caller: str, model: nn.Module, loader: Iterable, reduce: Callable[[Tensor], Tensor]
+    caller: str, model: nn.Module, loader: Iterable, targets: Callable, reduce: Callable
 ) -> tuple[Tensor, Tensor]:
     """Return all targets and all reduced logits, or say what is wrong."""
     require_module(caller, model)
@@ -184,7 +190,8 @@ def _collect(
     results = []
     with evaluating(model):
         for count, batch in enumerate(loader, 1):
-            y, logits = _one_batch(f"{caller}: batch {count}", model, device, batch)
+            where = f"{caller}: batch {count}"
+            y, logits = _one_batch(where, model, device, batch, targets)
             results.append((y, reduce(logits)))
     advice = "Is the data set empty, a generator used up, or drop_last=True?"
     require_some(caller, "loader", results, "batch", advice)
@@ -193,24 +200,35 @@ def _collect(
 
 
 def _one_batch(
-    where: str, model: nn.Module, device: torch.device | None, batch: object
+    where: str,
+    model: nn.Module,
+    device: torch.device | None,
+    batch: object,
+    targets: Callable,
 ) -> tuple[Tensor, Tensor]:
     """Return targets and logits of a batch on the CPU; nothing else of it stays alive."""
     collate = "Give it a collate_fn that returns (x, y) or (x1, x2, ..., y)."
-    require_type(where, "what loader yields", batch, (tuple, list), collate)
-    *inputs, y = batch
-    named = {f"input {i}": x for i, x in enumerate(inputs, 1)} | {"y": y}
-    for name, part in named.items():
-        advice = "Let DataLoader(dataset, batch_size=...) make the batches."
-        require_tensor(where, name, part, advice)
+    inputs, named, y = parted(where, batch, "loader yields", collate)
+    advice = "Let DataLoader(dataset, batch_size=...) make the batches."
+    if isinstance(y, (tuple, list)):
+        advice = "Number the classes: torch.tensor([names.index(name) for name in y])."
+    require_tensor(where, "y", y, advice)
+    pair = "x, y" if inputs else f"b[{next(iter(named), 'x')!r}], b['labels']"
+    rest = "for x, y, *_ in loader" if inputs else "for b in loader"
+    advice = f"Leave out the rest, such as an index: (({pair}) {rest})."
+    require_fitting(where, model, inputs, named, advice)
     # A model without a tensor of its own takes the inputs where they are.
-    logits = _logits(where, model(*(x.to(device or x.device) for x in inputs)))
-    return _classes(where, y, logits), logits
+    logits = _logits(where, model(*moved(inputs, device), **moved(named, device)))
+    return targets(where, y, logits), logits
 
 
 def _logits(where: str, output: object) -> Tensor:
     """Return the model's output on the CPU as ``(B, C)``, or ``(B,)`` for two classes."""
-    advice = "Use a module whose forward returns the logits alone."
+    output = _only_tensor(output)
+    advice = "Return the logits, before argmax or rounding."
+    if not isinstance(output, Tensor):
+        way = f"lambda module, x, out: out{way_to_logits(output)}"
+        advice = f"Choose the logits: model.register_forward_hook({way})."
     require_tensor(where, "what model returns", output, advice, floating=True)
     fine = output.ndim in (1, 2) and output.shape[-1] > 0
     must = "logits (B, C), (B, 1) or (B,)"
@@ -222,12 +240,30 @@ def _logits(where: str, output: object) -> Tensor:
     return output.squeeze(1) if output.shape[1:] == (1,) else output
 
 
+def _only_tensor(output: object) -> object:
+    """Return what an output calls logits, or the one thing that is in it."""
+    entries = output if isinstance(output, (tuple, list)) else []
+    if isinstance(output, Mapping):
+        entries = [output["logits"]] if "logits" in output else output.values()
+    elif hasattr(output, "logits"):
+        entries = [output.logits]
+    entries = [entry for entry in entries if entry is not None]
+    return entries[0] if len(entries) == 1 else output
+
+
+def _labels(where: str, y: Tensor, logits: Tensor) -> Tensor:
+    """Return the targets on the CPU: one class for each row, or a label for each logit."""
+    if logits.ndim == 2 and y.shape == logits.shape:
+        return y.detach().to("cpu", copy=True)
+    return _classes(where, y, logits)
+
+
 def _classes(where: str, y: Tensor, logits: Tensor) -> Tensor:
     """Return the targets as int64 ``(B,)`` on the CPU."""
     rows = len(logits)
     must = f"({rows},) or ({rows}, 1), one class for each row of logits"
-    advice = "For one-hot rows pass y.argmax(dim=1)."
-    require_shape(where, "y", y, y.shape in ((rows,), (rows, 1)), must, advice)
+    fine, advice = y.shape in ((rows,), (rows, 1)), _way_to_classes(y, logits)
+    require_shape(where, "y", y, fine, must, advice)
     # A copy: a loader's workers share memory, and a file handle, with what they yield.
     y = y.detach().to("cpu", copy=True).reshape(-1)
     count = 2 if logits.ndim == 1 else logits.shape[1]
@@ -236,6 +272,22 @@ def _classes(where: str, y: Tensor, logits: Tensor) -> Tensor:
     advice = "Leave out ignored samples, and renumber classes from 0."
     require_each(where, "y", y, known, f"classes from 0 to {count - 1}", advice)
     return whole
+
+
+def _way_to_classes(y: Tensor, logits: Tensor) -> str:
+    """Say what targets of another shape are good for."""
+    if y.ndim != 2 or len(y) != len(logits):
+        return "Flatten both alike, so that each row has one class."
+    one_each = torch.allclose(
+        y.double().sum(dim=1), torch.ones(1).double().to(y.device)
+    )
+    ways = "For one-hot rows pass y.argmax(dim=1). " * one_each
+    if y.shape == logits.shape:
+        ways += (
+            "For several labels in a row: y, logits = collect_logits(model, loader), "
+            "then logits > 0."
+        )
+    return ways.rstrip() or "Give the model one logit for each label."
 
 
 def depends_on_batch(

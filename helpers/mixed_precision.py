@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers._arguments import (
+    require,
     require_choice,
     require_each,
     require_floating_type,
@@ -29,7 +31,14 @@ MAKE_INSIDE = (
 )
 
 
-class Bands(NamedTuple):
+class _Four(NamedTuple):
+    zero: int
+    subnormal: int
+    normal: int
+    inf: int
+
+
+class Bands(_Four):
     """How many numbers end up where, in a type with fewer bits.
 
     Attributes:
@@ -37,12 +46,15 @@ class Bands(NamedTuple):
         subnormal: below the smallest normal number, with fewer digits.
         normal: with all the digits that the type has.
         inf: too large for the type.
+        already_zero: came in as zero. It is not one of the four that are iterated over
+            and compared, and is printed if there is one.
     """
 
-    zero: int
-    subnormal: int
-    normal: int
-    inf: int
+    already_zero: int = 0
+
+    def __repr__(self) -> str:
+        zeros = f", already_zero={self.already_zero}" if self.already_zero else ""
+        return f"{super().__repr__()[:-1]}{zeros})"
 
 
 def bands(
@@ -52,48 +64,68 @@ def bands(
 
     Give it the gradients of your model's output in float32 (``retain_grad()`` before
     ``backward()``): they come first, and what is 0 there reaches no weight. The weights'
-    own gradients are sums over the batch, and would show too little. Zeros are left out:
-    no type loses them.
+    own gradients are sums over the batch, and would show too little. No type loses a
+    zero, so zeros are counted apart; if all are zero, they were lost before.
 
     Args:
         values: floating-point numbers of any shape.
-        dtype: a floating-point type, such as ``torch.float16`` or ``torch.bfloat16``.
+        dtype: a floating-point type, such as ``torch.float16``, ``torch.bfloat16`` or
+            ``torch.float8_e5m2``. A number counts as too large if it rounds to more than
+            the largest one. ``torch.float8_e4m3fn`` has no inf: such a number becomes
+            nan, or, in newer versions of PyTorch, the largest number, 448.
         scale: a positive factor, as a ``GradScaler`` applies it to the loss.
 
     Returns:
         :class:`Bands`.
 
     Raises:
-        TypeError: if ``values`` is not a floating-point tensor, ``dtype`` not such a type,
-            or ``scale`` not a number.
+        TypeError: if ``values`` is not a floating-point tensor, ``dtype`` not such a type
+            or one that packs two numbers into a byte, or ``scale`` not a number.
         ValueError: if a value is inf or nan, or ``scale`` is not positive and finite.
 
     Example:
         >>> gradients = torch.tensor([0.0, 1e-8, -1e-6, 0.1])
         >>> bands(gradients)
-        Bands(zero=1, subnormal=1, normal=1, inf=0)
+        Bands(zero=1, subnormal=1, normal=1, inf=0, already_zero=1)
         >>> bands(gradients, scale=2.0**16)
-        Bands(zero=0, subnormal=0, normal=3, inf=0)
+        Bands(zero=0, subnormal=0, normal=3, inf=0, already_zero=1)
 
     Source:
         Micikevicius et al. (2018), Mixed Precision Training,
         https://arxiv.org/abs/1710.03740, figure 3.
     """
-    advice = "Call logits.retain_grad() before backward(), and pass logits.grad."
-    require_tensor("bands", "values", values, advice, floating=True)
+    require_tensor("bands", "values", values, _way_to_numbers(values), floating=True)
     require_floating_type("bands", dtype)
+    whole, must = "float4" not in str(dtype), "dtype must hold one number in a byte"
+    require(whole, TypeError, "bands", must, dtype, "Try torch.float8_e5m2.")
     require_positive("bands", "scale", scale, "Try scale=1.0.")
-    values = values.detach()
+    # A sparse gradient has no comparison with 0, and float8 has none at all.
+    exact = values.detach().to_dense().double()
     advice = "They overflowed before; record them in float32, without a scaler."
-    require_each("bands", "values", values, values.isfinite(), "finite", advice)
-    size = (values[values != 0].double() * scale).to(dtype).abs()
+    require_each("bands", "values", exact, exact.isfinite(), "finite", advice)
+    exact = exact[exact != 0].abs() * scale
+    size, limits = exact.to(dtype).double(), torch.finfo(dtype)
+    # Half a step above the largest number, a type without inf may stop at that number.
+    half_a_step = 2.0 ** math.floor(math.log2(limits.max)) * limits.eps / 2
+    too_large = ~size.isfinite() | (exact > limits.max + half_a_step)
     counts = (
         size == 0,
-        (size > 0) & (size < torch.finfo(dtype).smallest_normal),
-        (size >= torch.finfo(dtype).smallest_normal) & size.isfinite(),
-        size.isinf(),
+        (size > 0) & (size < limits.smallest_normal),
+        (size >= limits.smallest_normal) & ~too_large,
+        too_large,
     )
-    return Bands(*(int(count.sum()) for count in counts))
+    found = Bands(*(int(count.sum()) for count in counts))
+    found.already_zero = values.numel() - exact.numel()
+    return found
+
+
+def _way_to_numbers(values: object) -> str:
+    """Say how what is not a floating-point tensor becomes one."""
+    if isinstance(values, Tensor):
+        return f"Pass values.{'abs' if values.is_complex() else 'float'}()."
+    if values is None:
+        return "Call logits.retain_grad() before backward(), and pass logits.grad."
+    return ""  # what require_tensor says by itself
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from helpers import (
     accumulation_weights,
     accuracy,
     bands,
+    collect_logits,
     cross_validate,
     dataset_mean_std,
     depends_on_batch,
@@ -34,6 +35,7 @@ from helpers.notebook import data, plots
 X, Y = torch.rand(20, 3), torch.arange(20) % 2
 IMAGES = torch.rand(40, 3, 8, 8)
 DATASET = TensorDataset(X, Y)
+BY_NAME = {"input": X, "labels": Y, "idx": Y}
 MODEL = nn.Linear(3, 2)
 NAN = torch.tensor(math.nan)
 
@@ -85,6 +87,24 @@ def figure(drawn):
     return figure
 
 
+def mean_of(value, weight):
+    mean = RunningMean()
+    mean.update(value, weight)
+    return mean
+
+
+def retained():
+    logits = MODEL(X)
+    logits.retain_grad()
+    logits.sum().backward()
+    return logits.grad
+
+
+def hooked(model):
+    model.register_forward_hook(lambda module, x, out: out[0])
+    return model
+
+
 ALT = "The training loss falls from 0.7 to 0.2."
 
 # (wrong call, error, message, the call that the message advises), one for each check
@@ -117,9 +137,9 @@ CASES = [
     ),
     # a number
     (
-        lambda: RunningMean().update(1.0, torch.tensor(3)),
+        lambda: RunningMean().update(1.0, [3]),
         TypeError,
-        "RunningMean.update: weight must be a number, got tensor(3). "
+        "RunningMean.update: weight must be a number, got [3]. "
         "Pass len(x), and leave an empty batch out.",
         lambda: RunningMean().update(1.0, len(X)),
     ),
@@ -167,7 +187,8 @@ CASES = [
     (
         lambda: predictions(MODEL, [{"x": X}]),
         TypeError,
-        "predictions: batch 1: what loader yields must be of type tuple or list, got dict. "
+        "predictions: batch 1: what loader yields must be (x, ..., y), or a dict with y "
+        "under the name labels, got a dict of x. "
         "Give it a collate_fn that returns (x, y) or (x1, x2, ..., y).",
         lambda: predictions(
             MODEL, DataLoader(DATASET, collate_fn=lambda rows: (X[:1], Y[:1]))
@@ -191,9 +212,18 @@ CASES = [
     (
         lambda: predictions(MODEL, list(DATASET.tensors[0].split(2))),
         TypeError,
-        "predictions: batch 1: what loader yields must be of type tuple or list, got Tensor. "
+        "predictions: batch 1: what loader yields must be (x, ..., y), or a dict with y "
+        "under the name labels, got Tensor. "
         "Give it a collate_fn that returns (x, y) or (x1, x2, ..., y).",
         lambda: predictions(MODEL, list(zip(X.split(2), Y.split(2), strict=True))),
+    ),
+    (
+        lambda: predictions(MODEL, [(X,)]),
+        TypeError,
+        "predictions: batch 1: what loader yields must be (x, ..., y), or a dict with y "
+        "under the name labels, got a tuple of 1. "
+        "Give it a collate_fn that returns (x, y) or (x1, x2, ..., y).",
+        lambda: predictions(MODEL, DataLoader(DATASET)),
     ),
     (
         lambda: predictions(MODEL, [(X[0], 1)]),
@@ -206,15 +236,37 @@ CASES = [
         lambda: predictions(nn.LSTM(3, 2), [(X, Y)]),
         TypeError,
         "predictions: batch 1: what model returns must be a floating-point torch.Tensor, "
-        "got tuple. Use a module whose forward returns the logits alone.",
-        lambda: predictions(MODEL, [(X, Y)]),
+        "got tuple. Choose the logits: model.register_forward_hook(lambda module, x, out: "
+        "out[0]).",
+        lambda: predictions(hooked(nn.LSTM(3, 2)), [(X, Y)]),
     ),
     (
         lambda: bands(Y),
         TypeError,
         "bands: values must be a floating-point torch.Tensor, got torch.int64. "
+        "Pass values.float().",
+        lambda: bands(Y.float()),
+    ),
+    (
+        lambda: bands(X + 0j),
+        TypeError,
+        "bands: values must be a floating-point torch.Tensor, got torch.complex64. "
+        "Pass values.abs().",
+        lambda: bands((X + 0j).abs()),
+    ),
+    (
+        lambda: bands(None),
+        TypeError,
+        "bands: values must be a floating-point torch.Tensor, got NoneType. "
         "Call logits.retain_grad() before backward(), and pass logits.grad.",
-        lambda: bands(X),
+        lambda: bands(retained()),
+    ),
+    (
+        lambda: bands([1.0]),
+        TypeError,
+        "bands: values must be a floating-point torch.Tensor, got list. "
+        "Convert it: torch.as_tensor(values).",
+        lambda: bands(torch.as_tensor([1.0])),
     ),
     (
         lambda: depends_on_batch(lambda x: (x,), X),
@@ -235,7 +287,7 @@ CASES = [
         lambda: prior_logits(torch.zeros(2, 2, 2)),
         ValueError,
         "prior_logits: targets must be (N,) or (N, C) with at least one element, got "
-        "shape (2, 2, 2). For several classes keep C as the last dimension: "
+        "shape (2, 2, 2). For one class: targets.flatten(). For several: "
         "targets.flatten(0, -2).",
         lambda: prior_logits(torch.tensor([[[0, 1]], [[1, 0]]]).flatten(0, -2)),
     ),
@@ -243,8 +295,15 @@ CASES = [
         lambda: RunningMean().update(torch.ones(64)),
         ValueError,
         "RunningMean.update: value must be of one element, got shape (64,). "
-        "Pass value.mean(), weight=len(value).",
+        "Pass value.mean(), weight=value.numel().",
         lambda: RunningMean().update(torch.ones(64).mean(), weight=64),
+    ),
+    (
+        lambda: RunningMean().update(1.0, torch.ones(2, 3)),
+        ValueError,
+        "RunningMean.update: weight must be of one element, got shape (2, 3). "
+        "Pass weight.sum().",
+        lambda: RunningMean().update(1.0, torch.ones(2, 3).sum()),
     ),
     (
         lambda: predictions(nn.Sequential(MODEL, nn.Unflatten(1, (2, 1))), [(X, Y)]),
@@ -258,8 +317,69 @@ CASES = [
         lambda: predictions(MODEL, [(X, Y), (X, torch.eye(20)[:, :2])]),
         ValueError,
         "predictions: batch 2: y must be (20,) or (20, 1), one class for each row of "
-        "logits, got shape (20, 2). For one-hot rows pass y.argmax(dim=1).",
-        lambda: predictions(MODEL, [(X, torch.eye(20)[:, :2].argmax(dim=1))]),
+        "logits, got shape (20, 2). For several labels in a row: "
+        "y, logits = collect_logits(model, loader), then logits > 0.",
+        lambda: collect_logits(MODEL, [(X, torch.eye(20)[:, :2])])[1] > 0,
+    ),
+    (
+        lambda: predictions(MODEL, [(X, torch.eye(2)[Y])]),
+        ValueError,
+        "predictions: batch 1: y must be (20,) or (20, 1), one class for each row of "
+        "logits, got shape (20, 2). For one-hot rows pass y.argmax(dim=1). For several "
+        "labels in a row: y, logits = collect_logits(model, loader), then logits > 0.",
+        lambda: predictions(MODEL, [(X, torch.eye(2)[Y].argmax(dim=1))]),
+    ),
+    (
+        lambda: predictions(MODEL, [(X, Y.expand(3, 20))]),
+        ValueError,
+        "predictions: batch 1: y must be (20,) or (20, 1), one class for each row of "
+        "logits, got shape (3, 20). Flatten both alike, so that each row has one class.",
+        lambda: predictions(MODEL, [(X.repeat(3, 1), Y.expand(3, 20).flatten())]),
+    ),
+    (
+        lambda: predictions(nn.Linear(3, 1), [(X, torch.ones(20, 2))]),
+        ValueError,
+        "predictions: batch 1: y must be (20,) or (20, 1), one class for each row of "
+        "logits, got shape (20, 2). Give the model one logit for each label.",
+        lambda: collect_logits(nn.Linear(3, 2), [(X, torch.ones(20, 2))]),
+    ),
+    (
+        lambda: predictions(MODEL, [(X, Y, Y)]),
+        TypeError,
+        "predictions: batch 1: a batch must be what the model's forward takes, then y, "
+        "got too many positional arguments. Leave out the rest, such as an index: "
+        "((x, y) for x, y, *_ in loader).",
+        lambda: predictions(MODEL, ((x, y) for x, y, *_ in [(X, Y, Y)])),
+    ),
+    (
+        lambda: predictions(MODEL, [BY_NAME]),
+        TypeError,
+        "predictions: batch 1: a batch must be what the model's forward takes, then y, "
+        "got an unexpected keyword argument 'idx'. Leave out the rest, such as an "
+        "index: ((b['input'], b['labels']) for b in loader).",
+        lambda: predictions(MODEL, ((b["input"], b["labels"]) for b in [BY_NAME])),
+    ),
+    (
+        lambda: predictions(MODEL, [(X[:2], ["no", "yes"])]),
+        TypeError,
+        "predictions: batch 1: y must be a torch.Tensor, got list. Number the classes: "
+        "torch.tensor([names.index(name) for name in y]).",
+        lambda: predictions(
+            MODEL,
+            [
+                (
+                    X[:2],
+                    torch.tensor([["no", "yes"].index(name) for name in ["no", "yes"]]),
+                )
+            ],
+        ),
+    ),
+    (
+        lambda: predictions(nn.Flatten(0), [(Y, Y)]),
+        TypeError,
+        "predictions: batch 1: what model returns must be a floating-point torch.Tensor, "
+        "got torch.int64. Return the logits, before argmax or rounding.",
+        lambda: predictions(MODEL, [(X, Y)]),
     ),
     (
         lambda: depends_on_batch(MODEL, X[:1]),
@@ -421,8 +541,15 @@ CASES = [
         lambda: RunningMean().compute(),
         ValueError,
         "RunningMean.compute: the mean must hold at least one value, got none. "
-        "Call update first; is the loader empty?",
+        "Call update first; is the loader empty, or every weight 0?",
         lambda: RunningMean().update(1.0),
+    ),
+    (
+        lambda: mean_of(1.0, torch.tensor(-2)).compute(),
+        ValueError,
+        "RunningMean.compute: the weights must be 0 or more and finite, got another. "
+        "Look at the tensors passed as weight.",
+        lambda: mean_of(1.0, torch.tensor(2)).compute(),
     ),
     # batches
     (
@@ -530,7 +657,10 @@ LEFT_TO_OTHERS = [
     (lambda: RunningMean().update(None), "must be .* a real number, not 'NoneType'"),
     (lambda: evaluating(MODEL, MODEL), "positional argument"),
     (lambda: predictions(nn.Linear(3, 2, device="meta"), [(X, Y)]), "meta"),
-    (lambda: predictions(MODEL, [(X,)]), "missing 1 required positional argument"),
+    (
+        lambda: predictions(nn.Bilinear(3, 3, 2), [(X, Y)]),
+        "missing 1 required position",
+    ),
     (lambda: depends_on_batch(3, X), "'int' object is not callable"),
     (lambda: kfold_loaders(X, y=Y, n_splits=1), "n_splits=2 or more, got n_splits=1"),
     (lambda: kfold_loaders(X, y=Y, n_splits=2.5), "must be of Integral type"),

@@ -1,7 +1,10 @@
 """helpers.evaluation: modes, answers on a data set, what autograd keeps."""
 
+import math
 import warnings
 import weakref
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -231,6 +234,115 @@ def test_model_gets_every_input(count):
     inputs = [random(9, 3, seed=i) for i in range(count)]
     loader = loader_of(*inputs, classes(9, 3))
     assert torch.equal(predictions(Sum(), loader)[1], sum(inputs).argmax(dim=1))
+
+
+class Named(nn.Module):
+    """Takes inputs by name and returns what it was made for."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        self.layer, self.wrap = nn.Linear(3, 3), wrap
+
+    def forward(self, x, scale=None):
+        return self.wrap(self.layer(x if scale is None else x * scale))
+
+
+@dataclass
+class Output:
+    logits: torch.Tensor
+    hidden: torch.Tensor
+
+
+ONE = [
+    lambda out: out,
+    lambda out: Output(out, out * 0),
+    lambda out: {"hidden": out * 0, "logits": out},
+    lambda out: {"out": out},
+    lambda out: SimpleNamespace(loss=None, logits=out),
+    lambda out: (out,),
+    lambda out: (out, None),
+    lambda out: [out],
+]
+
+
+@pytest.mark.parametrize("wrap", ONE)
+@pytest.mark.parametrize("collect", BOTH)
+def test_logits_are_found_in_what_names_them_or_holds_nothing_else(collect, wrap):
+    model, x, y = Named(wrap), random(9, 3), classes(9, 3)
+    found = collect(model, loader_of(x, y))[1]
+    logits = model.layer(x).detach()
+    torch.testing.assert_close(
+        found, logits.argmax(1) if collect is predictions else logits
+    )
+
+
+MANY = [
+    (lambda out: (out, out * 0), "out[0]"),
+    (lambda out: {"out": out, "aux": out * 0}, "out['out']"),
+    (lambda out: SimpleNamespace(scores=out, hidden=out * 0), "out.scores"),
+]
+
+
+@pytest.mark.parametrize(("wrap", "way"), MANY)
+@pytest.mark.parametrize("collect", BOTH)
+def test_several_outputs_are_chosen_from_as_the_message_says(collect, wrap, way):
+    model, loader = Named(wrap), loader_of(random(9, 3), classes(9, 3))
+    with pytest.raises(TypeError, match="Choose the logits: ") as caught:
+        collect(model, loader)
+    advice = str(caught.value).split("Choose the logits: ")[1].rstrip(".")
+    assert way in advice
+    eval(advice, {"model": model})
+    assert len(collect(model, loader)[0]) == 9
+
+
+@pytest.mark.parametrize("name", ["labels", "label", "targets", "target", "y"])
+def test_dict_is_passed_by_name(name):
+    x, y = random(6, 3), classes(6, 3)
+    model = Named(lambda out: out)
+    batch = {name: y, "x": x, "scale": torch.tensor(2.0)}
+    y_true, logits = collect_logits(model, [batch, batch])
+    assert torch.equal(y_true, torch.cat([y, y]))
+    torch.testing.assert_close(logits[:6], model(x, 2).detach())
+
+
+def test_nested_inputs_go_to_the_model_as_they_are():
+    class Pair(nn.Module):
+        def forward(self, pair, names):
+            assert names == ["a", "b"]
+            return pair["left"] + pair["right"][0]
+
+    x = random(2, 3)
+    batch = ({"left": x, "right": [x]}, ["a", "b"], torch.tensor([0, 1]))
+    torch.testing.assert_close(collect_logits(Pair(), [batch])[1], 2 * x)
+
+
+SEVERAL = torch.tensor([[1, 1, 0], [0, 1, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("holes", [0, -1, math.nan])
+def test_several_labels_in_a_row_are_collected_as_they_are(holes):
+    x, y = random(6, 4), SEVERAL.repeat(2, 1).float()
+    y[1, 0] = holes
+    model = nn.Linear(4, 3)
+    found, logits = collect_logits(model, loader_of(x, y))
+    torch.testing.assert_close(found, y, equal_nan=True)
+    torch.testing.assert_close(logits, model(x).detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool])
+def test_argmax_is_advised_only_for_rows_of_one_class(dtype):
+    def told(y):
+        with pytest.raises(
+            ValueError, match="predictions: batch 1: y must be"
+        ) as caught:
+            predictions(nn.Linear(4, 3), [(random(3, 4), y.to(dtype))])
+        return str(caught.value)
+
+    several = "For several labels in a row: y, logits = collect_logits(model, loader)"
+    assert "argmax" not in told(SEVERAL)
+    assert several in told(SEVERAL)
+    assert "y.argmax(dim=1)" in told(torch.eye(3))
+    assert several in told(torch.eye(3))
 
 
 def test_shuffled_loader_shuffles_both_together():

@@ -1,6 +1,7 @@
 """helpers.mixed_precision: bands, and autocast without a GPU."""
 
 import math
+import pickle
 import re
 
 import pytest
@@ -32,6 +33,62 @@ def test_bands_look_at_sizes_of_any_shape_and_leave_zeros_out():
     values = torch.tensor([[-1.0, 0.0], [1e-6, -1e6]], requires_grad=True)
     assert bands(values) == Bands(zero=0, subnormal=1, normal=1, inf=1)
     assert bands(torch.zeros(3)) == bands(torch.tensor([])) == (0, 0, 0, 0)
+
+
+def test_zeros_that_come_in_are_told():
+    dead = bands(torch.zeros(100))
+    assert (sum(dead), dead.already_zero) == (0, 100)
+    assert repr(dead) == "Bands(zero=0, subnormal=0, normal=0, inf=0, already_zero=100)"
+    assert repr(bands(torch.ones(1))) == "Bands(zero=0, subnormal=0, normal=1, inf=0)"
+    assert pickle.loads(pickle.dumps(dead)).already_zero == 100
+
+
+def test_rows_that_a_sparse_gradient_leaves_out_are_zero():
+    layer = nn.Embedding(5, 2, sparse=True)
+    layer(torch.tensor([1, 1])).sum().backward()
+    found = bands(layer.weight.grad)
+    assert (found, found.already_zero) == ((0, 0, 2, 0), 8)
+
+
+# (type, its largest number, what is halfway to the next, its smallest normal one and
+# its smallest one): OCP 8-bit floating point, and the variants that have no -0.
+FLOAT8 = [
+    (torch.float8_e5m2, 57344, 61440, 2.0**-14, 2.0**-16),
+    (torch.float8_e4m3fn, 448, 464, 2.0**-6, 2.0**-9),
+    (torch.float8_e5m2fnuz, 57344, 61440, 2.0**-15, 2.0**-17),
+    (torch.float8_e4m3fnuz, 240, 248, 2.0**-7, 2.0**-10),
+]
+
+
+@pytest.mark.parametrize(("dtype", "largest", "halfway", "normal", "least"), FLOAT8)
+def test_float8_has_its_bands_with_inf_nan_or_neither(
+    dtype, largest, halfway, normal, least
+):
+    def band(size):
+        found = bands(torch.tensor([-float(size)]), dtype)
+        return next(name for name, count in found._asdict().items() if count)
+
+    assert band(largest) == band(halfway * 0.999) == "normal"
+    assert band(halfway * 1.001) == band(1e30) == "inf"
+    assert (band(normal), band(normal * 0.7)) == ("normal", "subnormal")
+    assert (band(least), band(least * 0.4)) == ("subnormal", "zero")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.float8_e4m3fn])
+def test_float8_gradients_can_be_looked_at(dtype):
+    values = torch.tensor([0.0, -0.25, 2.0]).to(dtype)
+    found = bands(values, torch.bfloat16)
+    assert (found, found.already_zero) == ((0, 0, 2, 0), 1)
+
+
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="PyTorch is older")
+def test_two_numbers_in_a_byte_are_refused_with_a_type_that_works():
+    with pytest.raises(
+        TypeError, match="bands: dtype must hold one number in"
+    ) as caught:
+        bands(torch.ones(3), torch.float4_e2m1fn_x2)
+    assert str(caught.value).endswith("Try torch.float8_e5m2.")
+    assert bands(torch.ones(3), torch.float8_e5m2) == (0, 0, 3, 0)
 
 
 def test_scale_is_applied_before_the_type_is_narrowed():

@@ -120,6 +120,56 @@ def test_nothing_is_read_before_the_mean_is_asked_for():
     assert reads.count == 1
 
 
+@pytest.mark.parametrize("value", [2.0, torch.tensor(2.0)], ids=["number", "tensor"])
+def test_weights_may_be_tensors_that_are_not_read_either(value):
+    labels = torch.tensor([[1, 2, -100, -100], [1, -100, -100, -100]])
+    with Reads() as reads:
+        mean = RunningMean()
+        for row in labels.unbind():
+            mean.update(value * (row != -100).sum(), weight=(row != -100).sum())
+        mean.update(8.0, weight=1)
+        mean.update(value, weight=torch.tensor([True]))
+        assert reads.count == 0
+    assert mean.compute() == (4 * 2 + 2 + 8 + 2) / 5
+    assert mean.weight == 5
+
+
+@pytest.mark.parametrize("value", [3.0, math.nan, torch.tensor(math.nan)])
+def test_batch_without_tokens_counts_for_nothing(value):
+    mean = RunningMean()
+    mean.update(value, weight=torch.tensor(0))
+    with pytest.raises(ValueError, match="every weight 0"):
+        mean.compute()
+    mean.update(2.0, weight=torch.tensor(3))
+    assert (mean.compute(), mean.weight) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
+def test_weight_that_is_none_spoils_the_mean_where_it_is_read(weight):
+    mean = RunningMean()
+    mean.update(1.0, weight=4)
+    mean.update(torch.tensor(2.0), weight=torch.tensor(weight))
+    with pytest.raises(ValueError, match="compute: the weights must be 0 or more"):
+        mean.compute()
+
+
+def test_weight_keeps_no_graph_and_may_be_reused():
+    mean, weight = RunningMean(), torch.tensor(2.0, requires_grad=True)
+    mean.update(torch.tensor(1.0), weight=weight)
+    with torch.no_grad():
+        weight.fill_(100)
+    assert (mean.compute(), mean.weight) == (1.0, 2.0)
+    assert not any(part.requires_grad for part in mean._weight._tensors.values())
+
+
+def test_weight_on_the_cpu_meets_a_value_elsewhere_without_being_sent():
+    mean = RunningMean()
+    mean.update(torch.ones((), device="meta"), weight=torch.tensor(3))
+    (part,) = mean._sum._tensors.values()
+    assert part.is_meta
+    assert mean.weight == 3
+
+
 def test_sum_is_kept_in_float64_and_works_inside_inference_mode():
     mean = RunningMean()
     with torch.inference_mode():
@@ -141,7 +191,16 @@ def test_nan_is_told_and_reset_forgets():
 
 
 @pytest.mark.parametrize(
-    "arguments", [(None,), (torch.ones(64),), (1.0, 0), (1.0, math.nan), (1.0, "64")]
+    "arguments",
+    [
+        (None,),
+        (torch.ones(64),),
+        (1.0, 0),
+        (1.0, math.nan),
+        (1.0, "64"),
+        (1.0, torch.ones(2)),
+        (torch.ones(64), torch.tensor(2)),
+    ],
 )
 def test_wrong_argument_is_not_added(arguments):
     mean = RunningMean()
