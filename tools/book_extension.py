@@ -20,15 +20,16 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.notebook import style
-
-sys.path.insert(0, str(Path(__file__).parent))
+# Also where the helpers are not installed: the pages need no more of them than is here.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import claims
 import formulas
 import page_head
 import page_style
 import set_address
 import take_home
+
+from helpers.notebook import style
 
 VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
