@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import re
 from pathlib import Path
 
 from fontTools import subset
 from fontTools.ttLib import TTFont
+
+# Jupyter Book would print its diary.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 
 SHEET = "styles/page.css"
 FONT = re.compile(
