@@ -36,7 +36,7 @@ VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
 )
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
-FIGURE = re.compile(r'<img (?=[^>]*src="(?:\.\./)*_images/([^"]+)")')
+FIGURE = re.compile(r'<img [^>]*src="(?:\.\./)*_images/([^"]+)"')
 
 
 class FromNotebooks(SphinxDirective):
@@ -146,12 +146,12 @@ def _with_room(view: str, state: dict) -> str:
 
 def _when_seen(image: re.Match, files: dict[str, Path]) -> str:
     """Load a figure when the reader comes near; a PNG's room is kept until then."""
-    start = f'{image[0]}loading="lazy" '
+    start = f'{image[0]} loading="lazy"'
     head = files[image[1]].read_bytes()[:24]
     if head[12:16] != b"IHDR":
         return start
     width, height = struct.unpack(">II", head[16:24])
-    return f'{start}width="{width}" height="{height}" '
+    return f'{start} width="{width}" height="{height}"'
 
 
 MENDED = "<html data-mended"
