@@ -2,6 +2,10 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
+# A reader needs only what builds the pages; all else comes into the same .venv when a
+# command first needs it. Versions are those of constraints.txt.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q
+FAILED := { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
          $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
 
@@ -15,7 +19,7 @@ book: html ## build the book and serve it on 127.0.0.1 until Ctrl-C
 	@echo "The book is at http://127.0.0.1:$(PORT)/  (Ctrl-C stops; if the port is in use: make book PORT=8001)"
 	@$(BIN)/python -m http.server $(PORT) -b 127.0.0.1 -d _build/html
 
-html: .venv/ready _build/ready ## build the book from the stored outputs, warnings as errors
+html: _build/ready ## build the book from the stored outputs, warnings as errors
 
 test: .venv/ready browser ## run the whole proof
 	@$(BIN)/python -m pytest
@@ -50,13 +54,13 @@ bench: .venv/ready browser ## measure set-up, imports, build, notebooks and page
 bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, into book/data/gpu.json
 	@$(BIN)/python benchmarks/gpu.py
 
-address: .venv/ready ## write the repository's address everywhere: make address URL=https://...
+address: .venv/pages ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"
 
-# It keeps the versions that constraints.txt has, where requirements.txt lets it. For the
+# It keeps the versions that constraints.txt has, where the requirements let it. For the
 # newest of all: make lock LOCK=--upgrade
-lock: .venv/ready ## write constraints.txt from requirements.txt, for every system
-	@grep -v '^-' requirements.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
+lock: .venv/ready ## write constraints.txt from the requirements, for every system
+	@grep -hv '^-' requirements-pages.txt requirements.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
 	    --universal --python-version 3.11 --no-annotate \
 	    --custom-compile-command 'make lock' --quiet $(LOCK)
 
@@ -64,18 +68,27 @@ clean: ## delete what was built; keep .venv
 	@rm -rf _build .pytest_cache .hypothesis .ruff_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-# Without its mark .venv is in an unknown state, so it is made anew.
-.venv/ready: requirements.txt constraints.txt pyproject.toml
+# Without this mark .venv is in an unknown state, so it is made anew.
+.venv/pages: requirements-pages.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
 	@test -f $@ || { echo "Making .venv ..."; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
-	@echo "Installing into .venv: about 7 GB, a few minutes ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt \
-	    || { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
+	@echo "Installing what builds the pages into .venv: about 350 MB, a minute ..."
+	@$(PIP) -r requirements-pages.txt || $(FAILED)
+	@touch $@
+
+# Its absence for as long as pip works says that .venv may hold half a package; a failed
+# download leaves the pages what they need.
+.venv/ready: .venv/pages requirements.txt constraints.txt pyproject.toml
+	@rm -f $@
+	@mv .venv/pages .venv/half
+	@echo "Installing PyTorch and the rest into .venv: about 7 GB, a few minutes ..."
+	@$(PIP) -r requirements.txt || { mv .venv/half .venv/pages; $(FAILED); }
+	@mv .venv/half .venv/pages
 	@touch $@
 
 # The mark comes last, so a failed build is never taken for a finished one.
-_build/ready: $(PAGES) .venv/ready
+_build/ready: $(PAGES) .venv/pages
 	@rm -rf _build
 	@$(BIN)/jupyter-book build . --all -W -n --keep-going -q
 	@touch $@

@@ -11,14 +11,12 @@ from playwright.sync_api import Browser, Page
 PAGES = [f"{file}.html" for file in [*claims.pages(), "search", "genindex"]]
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
-READY = """async () => {
-  await window.MathJax?.startup?.promise;
-  return [...document.querySelectorAll(".mp-view")].every((v) => "ready" in v.dataset);
-}"""
+READY = """() => document.readyState === "complete" &&
+  [...document.querySelectorAll(".mp-view")].every((v) => "ready" in v.dataset)"""
 
 
 class Visit:
-    """An open page. Its widgets are drawn and its formulas set."""
+    """An open page. Its widgets are drawn."""
 
     def __init__(
         self, chromium: Browser, address: str, name: str, viewport=WIDE, scheme="light"
@@ -47,9 +45,10 @@ class Visit:
         elif response.url.startswith("http"):
             self.bodies[response.url] = response.body()
 
-    def megabytes(self) -> float:
-        """What has come over the wire so far, compressed as a server would."""
-        return sum(len(gzip.compress(body)) for body in self.bodies.values()) / 1e6
+    def kilobytes(self) -> float:
+        """What has come over the wire, compressed as a server would, without figures."""
+        texts = [body for url, body in self.bodies.items() if "/_images/" not in url]
+        return sum(len(gzip.compress(body)) for body in texts) / 1e3
 
 
 def violations(page: Page, only: list[str] | None = None, **rules: dict) -> list[tuple]:

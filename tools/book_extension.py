@@ -1,13 +1,16 @@
 """Sphinx extension: what the book's pages need and the theme does not give.
 
-The palette in every page's head, room kept for each widget before it is drawn, the list
-of chapters on the index, and the theme's accessibility faults mended.
+The palette and a description in every page's head, room kept for each widget and figure
+before it is drawn, the lists made from the notebooks, and the theme's faults mended: what
+it loads and no reader uses, and what a screen reader cannot place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -17,21 +20,23 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from helpers.notebook import style
-
+# Also where the helpers are not installed: the pages need no more of them than is here.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import formulas
+import page_head
+import page_style
 import set_address
 import take_home
+
+from helpers.notebook import style
 
 VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
 )
-STATE = re.compile(
-    r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)',
-    re.S,
-)
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
+FIGURE = re.compile(r'<img [^>]*src="(?:\.\./)*_images/([^"]+)"')
 
 
 class FromNotebooks(SphinxDirective):
@@ -99,8 +104,17 @@ class TakeHome(FromNotebooks):
 
 
 def add_to_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Put the palette into the page itself, and keep room for its widgets."""
-    context["metatags"] = context.get("metatags", "") + f"<style>{style.css()}</style>"
+    """Put palette and description into the page, and keep room for widgets and figures."""
+    context["metatags"] = (
+        f"{context.get('metatags', '')}{page_head.tags(app, context, doctree)}"
+        f"<style>{style.css()}</style>"
+    )
+    context["script_files"] = [s for s in context["script_files"] if _is_used(s)]
+    for script in context["script_files"]:
+        if script.attributes.get("type") == STATE_MIME:
+            # So that no text in the stored state can end the script.
+            text = script.attributes["body"].replace("<", r"\u003c")
+            script.attributes["body"] = text
     body = context.get("body", "")
     if VIEW.search(body):
         notebook = nbformat.read(app.env.doc2path(pagename), as_version=4)
@@ -110,7 +124,14 @@ def add_to_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
             raise ExtensionError(
                 f"{pagename}: a widget is shown and no state stored. Run `make run`."
             ) from None
-        context["body"] = VIEW.sub(lambda view: _with_room(view[0], state), body)
+        body = VIEW.sub(lambda view: _with_room(view[0], state), body)
+    files = {name: app.srcdir / path for path, name in app.builder.images.items()}
+    context["body"] = FIGURE.sub(lambda image: _when_seen(image, files), body)
+
+
+def _is_used(script) -> bool:
+    """Tell whether a script serves the book: not one for versions and live search."""
+    return not script.attributes.get("body", "").startswith("DOCUMENTATION_OPTIONS")
 
 
 def _with_room(view: str, state: dict) -> str:
@@ -123,53 +144,102 @@ def _with_room(view: str, state: dict) -> str:
     )
 
 
-MENDED = "<html data-mended"
+def _when_seen(image: re.Match, files: dict[str, Path]) -> str:
+    """Load a figure when the reader comes near; a PNG's room is kept until then."""
+    start = f'{image[0]} loading="lazy"'
+    head = files[image[1]].read_bytes()[:24]
+    if head[12:16] != b"IHDR":
+        return start
+    width, height = struct.unpack(">II", head[16:24])
+    return f'{start} width="{width}" height="{height}"'
 
-# What the theme writes into every page: what it becomes, and why.
+
+MENDED = "<html data-mended"
+SHEETS = re.compile(
+    r'<link (?=[^>]*rel="stylesheet")[^>]*href="([^"]*_static/)([^"?]*)[^>]*>\s*'
+)
+JOINED = re.compile(rf"({re.escape(page_style.SHEET)}\?v=)\w*")
+
+# What the theme writes into every page: what it becomes, how often, and why.
 MENDS = [
-    # 540 KB: the same icons come from the theme's fonts too, at a quarter of the weight.
-    (re.compile(r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>'), ""),
+    # 540 KB: the same icons come from the theme's fonts too.
+    (r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', "", {1}),
+    # They would come before the style sheet, which the first paint waits for.
+    (r'<link rel="preload" as="script"[^>]*>', "", {2}),
+    # Needed by the search page alone, which has them a second time.
+    (
+        r'<script src="[^"]*_static/searchtools\.js"></script>\s*'
+        r'<script src="[^"]*_static/language_data\.js"></script>\s*'
+        r'<script src="[^"]*searchindex\.js"></script>\s*</head>',
+        "</head>",
+        {0, 1},
+    ),
+    # No script is needed to draw the page.
+    ("<script src=", "<script defer src=", None),
     # The book's name lies outside every landmark.
     (
-        re.compile(r'<div class="sidebar-primary-items__start[^"]*"'),
+        r'<div class="sidebar-primary-items__start[^"]*"',
         r'\g<0> role="navigation" aria-label="Book"',
+        {1},
     ),
 ]
-MATHJAX = re.compile(
-    r"<script[^>]*vendor/mathjax/[^>]*></script>|<script>window\.MathJax[^<]*</script>"
-)
 
 
-def _without_tags(state: re.Match) -> str:
-    """Write "<" in the stored state so that no text in it can end the script."""
-    return state[1] + state[2].replace("<", r"\u003c") + state[3]
+def mended(text: str, name: str) -> str:
+    """Return a finished page without the theme's faults.
+
+    Raises:
+        ExtensionError: if the theme writes something else than it did.
+    """
+    for pattern, replacement, expected in MENDS:
+        text, count = re.subn(pattern, replacement, text)
+        if expected and count not in expected:
+            raise ExtensionError(
+                f"{name}: {count} places match {pattern!r}, not {expected}. "
+                "The theme has changed: look at MENDS in tools/book_extension.py."
+            )
+    return text.replace("<html", MENDED, 1)
 
 
-def mend_pages(app: Sphinx, exception: Exception | None) -> None:
-    """Mend the finished pages, and take MathJax from those without a formula."""
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Mend the new pages, and give all pages their one style sheet, and the sitemap."""
     if exception or app.builder.name != "html":
         return
-    for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        if 'id="pst-primary-sidebar"' not in text or MENDED in text:
-            continue  # a redirect, or a page of an earlier build
-        for pattern, replacement in MENDS:
-            text, count = pattern.subn(replacement, text)
-            if count != 1:
-                raise ExtensionError(
-                    f"{page.name}: {count} places match {pattern.pattern!r}, not 1. "
-                    "The theme has changed: look at MENDS in tools/book_extension.py."
-                )
-        text = STATE.sub(_without_tags, text)
-        if 'class="math ' not in text:
-            text = MATHJAX.sub("", text)
-        page.write_text(text.replace("<html", MENDED, 1), encoding="utf-8")
+    pages = {p: p.read_text(encoding="utf-8") for p in Path(app.outdir).rglob("*.html")}
+    # Not the redirects.
+    pages = {p: text for p, text in pages.items() if 'id="pst-primary-sidebar"' in text}
+    new = {p: text for p, text in pages.items() if MENDED not in text}
+    if not new:
+        return
+    lists = {tuple(name for _, name in SHEETS.findall(text)) for text in new.values()}
+    if len(lists) != 1:
+        raise ExtensionError(f"pages name different style sheets, so not one: {lists}")
+    for page, text in new.items():
+        pages[page] = mended(_with_one_sheet(text), page.name)
+    static = Path(app.outdir) / "_static"
+    icons = set(re.findall(r"\bfa-[\w-]+", "".join(pages.values())))
+    sheet = page_style.joined(static, lists.pop(), icons)
+    (static / page_style.SHEET).write_text(sheet, encoding="utf-8")
+    digest = hashlib.sha256(sheet.encode()).hexdigest()[:8]
+    for page, text in pages.items():
+        page.write_text(JOINED.sub(rf"\g<1>{digest}", text), encoding="utf-8")
+    page_head.write_sitemap(app)
+
+
+def _with_one_sheet(text: str) -> str:
+    """Name the joined sheet where the first of a page's sheets is named."""
+    first = SHEETS.search(text)
+    link = f'<link rel="stylesheet" href="{first[1]}{page_style.SHEET}?v=" />\n'
+    return text[: first.start()] + link + SHEETS.sub("", text[first.start() :])
 
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("chapters", Chapters)
     app.add_directive("fact-check", FactCheck)
     app.add_directive("take-home", TakeHome)
-    app.connect("html-page-context", add_to_page)
-    app.connect("build-finished", mend_pages)
+    formulas.setup(app)
+    app.connect("config-inited", page_head.set_base, priority=900)
+    # After the theme has added its scripts, and MyST-NB written its style sheet.
+    app.connect("html-page-context", add_to_page, priority=900)
+    app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
-from run import write_whole
+from whole_file import write_whole
 
 ROOT = claims.ROOT
 

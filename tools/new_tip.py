@@ -26,8 +26,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
 import listings
-from run import write_whole
 from set_up import set_up_code
+from whole_file import write_whole
 
 ROOT = claims.ROOT
 TEMPLATES = Path(__file__).parent / "new_tip"

@@ -18,7 +18,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+from whole_file import write_whole
 
 sys.path.insert(0, str(Path(__file__).parent))
 from set_up import set_up_code
@@ -171,19 +171,6 @@ def _stable_ids(notebook: NotebookNode, stem: str) -> str:
     text = MODEL_ID.sub(lambda match: fresh.get(match[0], match[0]), text)
     # Once more, since the new ids sort differently from the old.
     return nbformat.writes(nbformat.reads(text, as_version=4), version=4) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader sees the old text or the new, never half."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, path.stat().st_mode if path.exists() else 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 async def run(path: Path) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import write_whole
+from whole_file import write_whole
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = re.compile(r"https://[\w.-]+(/[\w.-]+)+")
@@ -32,6 +32,21 @@ def branch(root: Path) -> str:
     return config["repository"]["branch"]
 
 
+def pages_address(root: Path) -> str:
+    """Return where GitHub Pages shows the book, with a slash at the end.
+
+    Returns:
+        ``""`` if the repository is not on GitHub, or its address is still the
+        placeholder: no owner there has an underscore in the name.
+    """
+    found = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+)", current(root))
+    if not found or "_" in found[1]:
+        return ""
+    owner, name = found[1].lower(), found[2]
+    host = f"{owner}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 def files(root: Path) -> list[Path]:
     """Return the text files of the product: what git tracks or would track."""
     listed = subprocess.run(
@@ -40,9 +55,7 @@ def files(root: Path) -> list[Path]:
         check=True,
         capture_output=True,
     ).stdout.decode()
-    paths = [
-        root / name for name in listed.split("\0") if name and "/vendor/" not in name
-    ]
+    paths = [root / name for name in listed.split("\0") if name]
     return [p for p in paths if p.is_file() and b"\0" not in p.read_bytes()[:4096]]
 
 

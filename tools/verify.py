@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from packaging.version import Version
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run import write_whole
+from whole_file import write_whole
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "versions.md"
@@ -86,7 +86,8 @@ def run(instruction_set: str, threads: int) -> Run:
 def requirements() -> list[str]:
     """Return the names of the direct dependencies, in their order.
 
-    Without what takes no part in a run: the formatter of scripts, and the lock's uv.
+    Without what takes no part in a run: what builds the pages (its list is a file of its
+    own), the formatter of scripts, and the lock's uv.
     """
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     names = [m[0] for line in lines if (m := re.match(r"[A-Za-z][\w-]*", line))]

@@ -93,15 +93,6 @@ def test_copy_button_copies_a_cell(visit):
     assert copied.strip() == cell.locator("pre").inner_text().strip()
 
 
-def test_formulas_are_drawn(visit):
-    page = visit("notebooks/bce_and_logits.html").page
-    assert page.locator("mjx-container").count() >= 5
-
-
-def test_page_without_a_formula_loads_no_mathjax(visit):
-    assert not [url for url in visit("book/index.html").bodies if "mathjax" in url]
-
-
 @pytest.mark.parametrize(
     "breakages",
     [

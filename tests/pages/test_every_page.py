@@ -16,7 +16,10 @@ from visit import (
     violations,
 )
 
-FIRST_LOAD_MB = 1.3
+# What comes over the wire before a reader scrolls, pictures below the fold apart. A
+# chapter has its widgets; the other pages have text.
+FIRST_LOAD_KB = {"notebooks": 240, "others": 150}
+REQUESTS = 20
 # The contrast of every text takes most of axe's time, and depends on the palette, not
 # on the width: the narrow page is asked for all else.
 WAYS = {
@@ -33,7 +36,9 @@ class Sight:
     too_wide: list[str]
     violations: list[tuple]
     dark: list[tuple]  # violations of contrast in dark colours
-    megabytes: float
+    kilobytes: float
+    requests: list[str]
+    waited_for: list[str]  # what the browser loads before it paints anything
     views_px: list[tuple[float, float]]  # height kept for a widget, height drawn
 
 
@@ -55,11 +60,16 @@ def sight(visit, sights):
     return look
 
 
+WAITED_FOR = """() => performance.getEntriesByType("resource")
+  .filter((r) => r.renderBlockingStatus === "blocking").map((r) => r.name)"""
+
+
 def seen(opened, rules) -> Sight:
     page = opened.page
     page.wait_for_load_state("networkidle")  # what a page asks for later counts too
     # Before axe, which loads style sheets of its own.
-    errors, megabytes = list(opened.errors), opened.megabytes()
+    errors, kilobytes = list(opened.errors), opened.kilobytes()
+    requests, waited_for = list(opened.bodies), page.evaluate(WAITED_FOR)
     views = [
         (
             view.evaluate("(v) => parseFloat(getComputedStyle(v).minHeight)"),
@@ -74,7 +84,7 @@ def seen(opened, rules) -> Sight:
         wide += too_wide(page)
     else:
         dark = dark_contrast(page)
-    return Sight(errors, wide, found, dark, megabytes, views)
+    return Sight(errors, wide, found, dark, kilobytes, requests, waited_for, views)
 
 
 def dark_contrast(page) -> list[tuple]:
@@ -133,11 +143,20 @@ def test_element_that_is_too_wide_is_named(chromium):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_first_load_is_light(sight, name):
-    megabytes = sight(name, "wide").megabytes
-    assert megabytes <= FIRST_LOAD_MB, (
-        f"{name}: {megabytes:.2f} MB come with the first load, more than {FIRST_LOAD_MB}. "
-        "Draw fewer or smaller figures, or drop what the page does not need."
+    at = sight(name, "wide")
+    limit = FIRST_LOAD_KB["notebooks" if name.startswith("notebooks/") else "others"]
+    assert at.kilobytes <= limit, (
+        f"{name}: {at.kilobytes:.0f} KB come with the first load, more than {limit}. Drop "
+        f"what the page does not need of {at.requests}."
     )
+    files = [url for url in at.requests if "/_images/" not in url]
+    assert len(files) <= REQUESTS, f"{name} asks for {len(files)} files: {files}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_first_paint_waits_for_one_style_sheet(sight, name):
+    (sheet,) = sight(name, "wide").waited_for
+    assert "/_static/styles/page.css?v=" in sheet
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)

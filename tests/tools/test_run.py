@@ -14,6 +14,7 @@ import pytest
 import run
 from nbformat.v4 import new_code_cell, new_notebook
 from notebook_rules import notebooks
+from whole_file import write_whole
 
 
 def notebook(path, *sources, tags=()):
@@ -130,7 +131,7 @@ def test_failed_write_leaves_no_other_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
-        run.write_whole(path, "half \ud800")
+        write_whole(path, "half \ud800")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
 
@@ -153,6 +154,6 @@ def test_interrupted_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatc
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run.write_whole(path, "new")
+        write_whole(path, "new")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"

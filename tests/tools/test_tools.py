@@ -1,4 +1,4 @@
-"""The small tools: address, browser, vendored files, versions, make's commands."""
+"""The small tools: address, browser, versions, make's commands."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from pathlib import Path
 import browser
 import pytest
 import set_address
-import vendor_mathjax
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -140,16 +139,10 @@ def test_book_is_served_on_this_machine_only():
         assert command in (ROOT / page).read_text("utf-8"), page
 
 
-def test_vendored_mathjax_is_as_recorded():
-    folder = vendor_mathjax.FOLDER
-    assert (folder / "SHA256SUMS").read_text() == vendor_mathjax.checksums(folder)
-    assert (folder / "VERSION").read_text() == f"mathjax {vendor_mathjax.VERSION}\n"
-    assert "Apache License" in (folder / "LICENSE").read_text()
-
-
 def requirements():
-    """The direct dependencies, as requirements.txt lists them."""
-    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    """The direct dependencies, as the two lists of requirements have them."""
+    files = ("requirements.txt", "requirements-pages.txt")
+    lines = [x for name in files for x in (ROOT / name).read_text("utf-8").splitlines()]
     return [Requirement(line.split(" #")[0]) for line in lines if line[:1].isalpha()]
 
 
