@@ -40,6 +40,7 @@ class Node:
         items: the elements.
         pairs: keys and values in turn.
         state: what the object gets as its attributes.
+        depth: how many tuples or frozen sets stand in one another.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Node:
     items: list | None = None
     pairs: list | None = None
     state: object = None
+    depth: int = 0
 
 
 class Budget:
@@ -229,11 +231,11 @@ class Machine:
         elif name in EMPTY:
             self.stack.append(Node(EMPTY[name]))
         elif name in PACKED:
-            packed = Node(PACKED[name], items=self._marked())  # changes self.stack
+            packed = _packed(PACKED[name], self._marked())  # this changes self.stack
             self.stack.append(packed)
         elif name in TUPLES:
             parts = [self.stack.pop() for _ in range(TUPLES[name])][::-1]
-            self.stack.append(Node("tuple", items=parts))
+            self.stack.append(_packed("tuple", parts))
         elif name not in IGNORED:
             getattr(self, f"_{name.lower()}", self._rare)(name, argument)
 
@@ -360,6 +362,19 @@ class Machine:
         """EXT1 and the like: what they stand for lies outside the file."""
         self._note(f"({name} {argument})")
         self.stack.append(Node("skipped"))
+
+
+def _packed(kind: str, items: list) -> Node:
+    """Return a container of items, unless they are nested deeper than is read here.
+
+    As the key of a dict it would be hashed: such a file ends the process of torch.load.
+    """
+    depth = 1 + max((n.depth for n in items if isinstance(n, Node)), default=0)
+    if depth > DEPTH:
+        raise Damaged(
+            f"nests its values more than {DEPTH:,} deep: torch.load may crash"
+        )
+    return Node(kind, items=items, depth=depth)
 
 
 def walk(root: object, whole: Callable[[Node], bool]) -> Iterator[tuple[str, object]]:

@@ -267,6 +267,13 @@ def test_zip_of_another_kind_is_named(told, names, message):
         told(file.getvalue())
 
 
+def test_key_that_crashes_torch_load_is_refused_in_a_sentence(told):
+    """A tuple in a tuple, 200,000 times, as the key of a dict: hashing it is fatal."""
+    data = zipped(P + b"}K\x01" + b"\x85" * 200_000 + b"Ns.")
+    with pytest.raises(CheckpointError, match="nests its values more than 1,000 deep"):
+        told(data)
+
+
 def test_exported_program_is_named(told):
     file = io.BytesIO()
     torch.export.save(torch.export.export(nn.Linear(2, 1), (torch.zeros(1, 2),)), file)
