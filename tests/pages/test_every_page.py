@@ -14,18 +14,14 @@ from visit import (
     report,
     too_wide,
     violations,
+    without_contrast,
 )
 
 # What comes over the wire before a reader scrolls, pictures below the fold apart. A
 # chapter has its widgets; the other pages have text.
 FIRST_LOAD_KB = {"notebooks": 240, "others": 150}
 REQUESTS = 20
-# The contrast of every text takes most of axe's time, and depends on the palette, not
-# on the width: the narrow page is asked for all else.
-WAYS = {
-    "wide": (WIDE, {}),
-    "narrow": (NARROW, {"color-contrast": {"enabled": False}}),
-}
+WAYS = {"wide": WIDE, "narrow": NARROW}
 
 
 @dataclass
@@ -53,8 +49,7 @@ def sight(visit, sights):
 
     def look(name, way):
         if (name, way) not in sights:
-            viewport, rules = WAYS[way]
-            sights[name, way] = seen(visit(name, viewport=viewport), rules)
+            sights[name, way] = seen(visit(name, viewport=WAYS[way]))
         return sights[name, way]
 
     return look
@@ -64,9 +59,10 @@ WAITED_FOR = """() => performance.getEntriesByType("resource")
   .filter((r) => r.renderBlockingStatus === "blocking").map((r) => r.name)"""
 
 
-def seen(opened, rules) -> Sight:
+def seen(opened) -> Sight:
     page = opened.page
-    page.wait_for_load_state("networkidle")  # what a page asks for later counts too
+    if page.viewport_size == WIDE:
+        page.wait_for_load_state("networkidle")  # what a page asks for later counts too
     # Before axe, which loads style sheets of its own.
     errors, kilobytes = list(opened.errors), opened.kilobytes()
     requests, waited_for = list(opened.bodies), page.evaluate(WAITED_FOR)
@@ -77,12 +73,13 @@ def seen(opened, rules) -> Sight:
         )
         for view in page.locator(".mp-view[data-ready]").all()
     ]
-    found, wide = violations(page, **rules), too_wide(page)
+    found, wide = violations(page), too_wide(page)
     dark = []
     if page.viewport_size == NARROW:
         page.set_viewport_size({"width": 320, "height": 640})  # a small phone
         wide += too_wide(page)
-    else:
+    else:  # contrast depends on the palette, not on the width
+        found += without_contrast(page)
         dark = dark_contrast(page)
     return Sight(errors, wide, found, dark, kilobytes, requests, waited_for, views)
 
@@ -95,7 +92,7 @@ def dark_contrast(page) -> list[tuple]:
     page.add_style_tag(content="* { transition: none !important; }")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    return violations(page, only=["color-contrast"])
+    return without_contrast(page)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -125,6 +122,26 @@ def test_page_opened_in_the_dark_is_sound(visit, name):
     opened = visit(name, scheme="dark")
     assert not opened.errors, report(name, opened.errors, SOUND)
     assert opened.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_faint_text_among_others_is_named(chromium, scheme):
+    page = chromium.new_page(color_scheme=scheme)
+    page.set_content(
+        """<style>
+          body { color: #000; background: #fff; }
+          i { color: #777; }
+          @media (prefers-color-scheme: dark) { .night { color: #ccc; } }
+        </style>
+        <p>dark</p><p>dark</p><p class="night">faint at night</p>
+        <div style="background: #eee"><i>faint on grey</i></div>
+        <div style="opacity: 0.5"><p class="half">faint</p></div>"""
+    )
+    ((_, targets),) = without_contrast(page)
+    by_night = [[".night"]] if scheme == "dark" else []
+    assert targets == [*by_night, ["i"], [".half"]]
+    assert page.locator("p").nth(1).is_visible()
+    page.close()
 
 
 def test_element_that_is_too_wide_is_named(chromium):
