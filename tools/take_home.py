@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
@@ -108,12 +109,18 @@ def _chapter(name: str, mates: tuple[str, ...]) -> Path:
     """Return the chapter that imports a name, or names it, or does so for its module."""
     for pattern in _patterns(name, mates):
         for path in claims.notebooks():
-            cells = nbformat.read(path, as_version=4).cells
-            if any(re.search(pattern, cell.source) for cell in cells):
+            if re.search(pattern, _text(path)):
                 return path
     raise LookupError(
         f"{name}: no notebook imports it from helpers, nor names it. Use it in one."
     )
+
+
+@cache
+def _text(path: Path) -> str:
+    """Return what a notebook's cells say, read once for all names."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells)
 
 
 def _patterns(name: str, mates: tuple[str, ...]) -> Iterator[str]:

@@ -140,7 +140,7 @@ def test_check_reaches_every_test_of_a_page():
     found = command(ROOT, *pytest_command, "--collect-only", "-n", "0").stdout
     for name in (
         "test_dark_page_has_contrast[notebooks/softmax_dim.html]",
-        "test_page_is_sound[notebooks/softmax_dim.html-narrow]",
+        "test_page_is_sound[notebooks/softmax_dim.html]",
         "test_room_kept_for_a_widget_is_its_height[softmax_dim-wide]",
         "test_every_chapter_is_in_the_symptom_index[softmax_dim]",
         "test_symptom_is_shown_where_it_leads[softmax_dim",
