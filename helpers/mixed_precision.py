@@ -21,6 +21,13 @@ DEVICES = ("cpu", "cuda")
 AUTOCAST = (torch.float16, torch.bfloat16, torch.float32)
 # What PyTorch says of a tensor with data, and of a module without that is moved.
 REAL_OR_MOVED = ("convert all Tensors to FakeTensors", "_apply(): Couldn't swap")
+# What an older PyTorch says of a model's weights on "cuda", or of a move to it.
+NO_GPU = ("driver", "Cannot access accelerator device")
+TOO_OLD = (
+    'dry_autocast: device "cuda" must be there, with this PyTorch, for models and for '
+    f"what is moved, got PyTorch {torch.__version__} and no GPU. Take PyTorch 2.15, or "
+    'device="cpu", or only tensors made by torch.empty(..., device="cuda").'
+)
 MAKE_INSIDE = (
     "dry_autocast: models and tensors must be made inside the with block, and on their "
     "device from the start: got one from outside, or one moved by .to() or .cuda(). "
@@ -102,7 +109,8 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
     Inside, ``torch.empty(..., device="cuda")`` works on every machine. Its shape, type
     and device are real, and PyTorch's own rules pick the type of every operation; but
     no kernel runs. So it shows types and shapes, and raises what autocast refuses. Make
-    models and tensors inside, on their device from the start.
+    models and tensors inside, on their device from the start. Without a GPU, PyTorch up
+    to 2.9 takes no model on "cuda"; take the CPU's rules there.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
@@ -132,6 +140,8 @@ def dry_autocast(device: str, dtype: torch.dtype) -> Iterator[None]:
     except (AssertionError, RuntimeError) as error:
         if any(sign in str(error) for sign in REAL_OR_MOVED):
             raise RuntimeError(MAKE_INSIDE) from error
+        if not torch.cuda.is_available() and any(s in str(error) for s in NO_GPU):
+            raise RuntimeError(TOO_OLD) from error
         raise
     finally:
         torch.set_autocast_enabled(device, before[0])
