@@ -48,8 +48,9 @@ FOREIGN = [
 
 # (a pattern of some member's name, what the zip archive is, what to do)
 ZIPS = [
-    (r".*/archive_format$", "is a program saved by torch.export.save (.pt2)",
-     "Load it with torch.export.load"),
+    # The second, up to PyTorch 2.7.
+    (r".*/archive_format$|serialized_exported_program\.json$",
+     "is a program saved by torch.export.save (.pt2)", "Load it with torch.export.load"),
     (r"model\.weights\.h5$", "is a Keras model (.keras)", "Open it with keras.saving.load_model"),
     (r"MAR-INF/", "is a TorchServe archive (.mar)", "Unpack it, and look at the file inside"),
     (r"\[Content_Types\]\.xml$", "is an Office document", RETRY),

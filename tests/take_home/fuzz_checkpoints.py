@@ -47,7 +47,7 @@ def shard(state: dict) -> bytes:
     """Return the only shard of a distributed checkpoint."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of there being one process
-        torch.distributed.checkpoint.save(state, checkpoint_id=folder, no_dist=True)
+        torch.distributed.checkpoint.save(state, checkpoint_id=folder)
         return next(Path(folder).glob("*.distcp")).read_bytes()
 
 

@@ -31,6 +31,7 @@ import torch
 from fuzz_checkpoints import numpy_file, saved, zipped
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 from safetensors.torch import save
 from torch import nn
 
@@ -71,7 +72,10 @@ def safetensors_file(header, body=b"", length=None):
 # --- right about real files ----------------------------------------------------------
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64]
-DTYPES += [torch.uint8, torch.bool, torch.complex64, torch.uint16, torch.float8_e4m3fn]
+DTYPES += [torch.uint8, torch.bool, torch.uint16, torch.float8_e4m3fn]
+with contextlib.suppress(KeyError):  # safetensors up to 0.6 has no complex numbers
+    save({"a": torch.zeros(1, dtype=torch.complex64)})
+    DTYPES += [torch.complex64]
 KEYS = st.text("abcxyz.é", min_size=1, max_size=8)
 SHAPES = st.lists(st.integers(0, 3), max_size=3)
 
@@ -171,7 +175,7 @@ def test_shard_of_a_distributed_checkpoint_is_named_and_its_advice_works(tmp_pat
     from torch.distributed.checkpoint import format_utils, save
 
     warnings.simplefilter("ignore")  # of there being one process
-    save(STATE, checkpoint_id=tmp_path / "folder", no_dist=True)
+    save(STATE, checkpoint_id=tmp_path / "folder")
     (path,) = (tmp_path / "folder").glob("*.distcp")
     found = describe_checkpoint(path)
     assert found.format.startswith("shard of a distributed checkpoint")
@@ -281,8 +285,11 @@ def test_record_of_another_size_is_refused_as_torch_does(told):
                 archive.writestr(name, longer)
         with pytest.raises(CheckpointError, match=f"has {size} bytes in data/0"):
             told(file.getvalue())
-        with pytest.raises(RuntimeError, match="does not match expected size"):
-            torch.load("x")
+        if Version(torch.__version__) >= Version(
+            "2.15"
+        ):  # older ones read what is not there
+            with pytest.raises(RuntimeError, match="does not match expected size"):
+                torch.load("x")
 
 
 @pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "legacy"])
@@ -365,17 +372,18 @@ def test_bytes_that_only_a_view_keeps_are_told(told):
 
 
 def test_text_is_as_the_book_shows_it(told):
-    assert str(told(saved({**STATE, "epoch": 3, "loss": np.float64(1)}))).split(
-        "\n"
-    ) == [
-        "x: 2,021 bytes",
+    data = saved({**STATE, "epoch": 3, "loss": np.float64(1)})
+    newer = ", .format_version 1, .storage_alignment 64"  # than PyTorch 2.6
+    numpy = np.float64(1).__reduce__()[0].__module__  # NumPy 2 has renamed it
+    assert str(told(data)).splitlines() == [
+        f"x: {len(data):,} bytes",
         "  PyTorch zip archive (torch.save since 1.6)",
-        "  version 3, byteorder little, .format_version 1, .storage_alignment 64",
+        f"  version 3, byteorder little{newer if b'.format_version' in data else ''}",
         "  tensors: 2, with 32 bytes; other values: 14",
         "    weight  (2, 3)  float32",
         "    bias    (2,)  float32",
         "  torch.load refuses these",
-        "    numpy._core.multiarray.scalar",
+        f"    {numpy}.scalar",
         "    numpy.dtype",
     ]
     many = str(told(saved([torch.zeros(1)] * 30)))
@@ -460,7 +468,8 @@ def test_jagged_tensor_shows_what_it_is_made_of(told):
     jagged = torch.nested.nested_tensor(pair, layout=torch.jagged)
     found = told(saved({"a": jagged}))
     assert (5,) in [t.shape for t in found.tensors]
-    assert "torch.nested._internal.nested_tensor._rebuild_njt" in found.refused
+    refused = torch.serialization.get_unsafe_globals_in_checkpoint("x")
+    assert set(found.refused) == set(refused)
 
 
 def test_file_without_checksums_is_read(told):
@@ -995,7 +1004,7 @@ def test_limits_as_they_are_hold_for_a_large_model(told):
 
 
 def test_too_many_members_or_tensors_are_refused(told, monkeypatch):
-    monkeypatch.setattr(formats, "DIRECTORY_BYTES", 500)
+    monkeypatch.setattr(formats, "DIRECTORY_BYTES", 100)
     with pytest.raises(CheckpointError, match="zip directory of .* too many members"):
         told(saved(STATE))
     monkeypatch.setattr(contents, "TENSORS", 1)

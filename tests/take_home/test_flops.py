@@ -301,7 +301,7 @@ def test_shared_weight_is_counted_once():
 def test_fused_kernels_are_taken_apart(known, monkeypatch):
     if not known:
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        monkeypatch.delitem(flop_registry, fused)
+        monkeypatch.delitem(flop_registry, fused, raising=False)
     layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
     assert torch.backends.mha.get_fastpath_enabled()
     count = count_macs(layer, torch.zeros(1, 100, 64))
