@@ -308,7 +308,10 @@ def _group_codes(groups: object, count: int) -> ndarray:
 
 def _require_usable(splits: Sequence[tuple], y: Tensor) -> None:
     """Raise an error if a fold is empty, or is to judge a class that it never saw."""
-    caller, advice = "kfold_loaders", "Use fewer folds, or cut large groups."
+    caller, advice = (
+        "kfold_loaders",
+        "Use fewer folds or another seed, or cut large groups.",
+    )
     for number, (train, validation) in enumerate(splits):
         must = f"groups must leave samples in training and validation of fold {number}"
         found = len(train), len(validation)
