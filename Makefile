@@ -35,8 +35,8 @@ lab: .venv/ready ## open the notebooks in JupyterLab
 run: .venv/ready ## execute the notebooks and store their outputs
 	@$(BIN)/python tools/run.py
 
-verify: .venv/ready ## run with every instruction set; write book/versions.md
-	@$(BIN)/python tools/verify.py
+verify: .venv/ready ## run in every reader's environment; write book/versions.md: make verify ENVS=oldest
+	@$(BIN)/python tools/verify.py $(ENVS)
 
 lint: .venv/ready ## format and check the code, notebooks, scripts and style sheets included
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/oxfmt
