@@ -328,7 +328,7 @@ def test_cells_that_print_something_else_are_counted_from_the_top():
         ]
         timing = new_code_cell("t", outputs=[new_output("stream", text=number)])
         timing.metadata.tags = ["timing", "nbval-ignore-output"]
-        view = {"text/plain": f"Widget({number})", "application/vnd.view+json": {}}
+        view = {"text/plain": f"Widget({number})", environments.VIEW: {}}
         widget = new_code_cell("w", outputs=[new_output("display_data", view)])
         same = new_code_cell("s", outputs=[new_output("stream", text="same")])
         cell = new_code_cell("c", outputs=printed[:width] + printed[1:])
