@@ -255,7 +255,7 @@ def printed(cell: NotebookNode) -> str:
     texts = []
     for output in cell.outputs:
         data = output.get("data", {})
-        if VIEW in data:  # anywidget 0.9.0 sends less beside it than today's
+        if VIEW in data:  # ipywidgets 7 sends less beside it than 8
             texts += ["a widget"]
         elif len(data) > 1:
             texts += sorted(data)

@@ -138,7 +138,9 @@ def table(*rows: list[object]) -> str:
     """Return a Markdown table; its first row is the head."""
     head, *body = rows
     lines = [head, ["---"] * len(head), *body]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+    # An error's text, or a test's name, may hold a bar.
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def page(results: dict[str, dict]) -> str:

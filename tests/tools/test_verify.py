@@ -24,7 +24,7 @@ OLDEST = {
     "date": "2026-01-03",
     "notebooks": {
         "apex": {"stopped": "", "other": [4, 9]},
-        "k_fold": {"stopped": "cell 3: ValueError: no", "other": []},
+        "k_fold": {"stopped": "cell 3: ValueError: a|b", "other": []},
         "softmax_dim": {"stopped": "", "other": []},
     },
     "tests": {"total": 9, "failed": ["tests.take_home.test_a test_b"]},
@@ -62,7 +62,7 @@ def test_page_tells_of_each_run_and_of_all_that_differs():
     text = verify.page(RESULTS)
     assert "| `default` | 1 | 30 | 9 |\n| `avx2` | 2 | 30 | 9 |\n" in text
     assert "| `oldest` | apex | 2: 4, 9 |\n" in text
-    assert "| `oldest` | k_fold | stopped: cell 3: ValueError: no |\n" in text
+    assert "| `oldest` | k_fold | stopped: cell 3: ValueError: a\\|b |\n" in text
     assert "| `oldest` | tests | failed: `tests.take_home.test_a test_b` |\n" in text
     assert "softmax_dim" not in text
 
