@@ -42,8 +42,8 @@ run: .venv/ready ## execute the notebooks and store their outputs
 lists: .venv/ready ## write README's table of tips and CONTRIBUTING's list of rules
 	@$(BIN)/python tools/listings.py
 
-verify: .venv/ready ## run with every instruction set; write book/versions.md
-	@$(BIN)/python tools/verify.py
+verify: .venv/ready ## run in every reader's environment; write book/versions.md: make verify ENVS=oldest
+	@$(BIN)/python tools/verify.py $(ENVS)
 
 lint: .venv/ready ## format and check the code, notebooks, scripts and style sheets included
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/oxfmt

@@ -42,11 +42,13 @@ class NotebookFailed(Exception):
     """A notebook did not run to its end; the text names notebook, cell and error."""
 
 
-async def execute(path: Path) -> NotebookNode:
-    """Run a notebook in its own folder with a fresh kernel of this environment.
+async def execute(path: Path, kernel: str = "python3", **start) -> NotebookNode:
+    """Run a notebook in its own folder with a fresh kernel.
 
     Args:
         path: the notebook's file, which is not changed.
+        kernel: the kernel's name.
+        start: how its process is started, such as ``env={...}``.
 
     Returns:
         The notebook with outputs, not yet canonical.
@@ -65,7 +67,7 @@ async def execute(path: Path) -> NotebookNode:
     client = NotebookClient(
         notebook,
         timeout=120,
-        kernel_name="python3",
+        kernel_name=kernel,
         record_timing=False,
         store_widget_state=True,
         coalesce_streams=True,
@@ -73,7 +75,7 @@ async def execute(path: Path) -> NotebookNode:
     )
     try:
         # On cancellation too, this stops its kernel.
-        await client.async_execute()
+        await client.async_execute(**start)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise NotebookFailed(f"{path}: {_failed_cell(notebook, error)}") from None
     return notebook
