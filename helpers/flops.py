@@ -231,6 +231,10 @@ def _require_countable(
     must, advice = f"inputs must be on the model's device {home}", f"x.to({home!r})"
     fine = not homes or not away
     require(fine, ValueError, caller, must, got, f"Move them: {advice}.")
+    must, got = "no input may be a nested tensor", "one"
+    advice = "Count them padded: torch.nested.to_padded_tensor(x, 0.0)."
+    fine = not any(t.is_nested for t in tensors)
+    require(fine, ValueError, caller, must, got, advice)
 
 
 def _batch_size(tensors: list[Tensor]) -> int:

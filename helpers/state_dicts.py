@@ -141,6 +141,9 @@ def _checked_arguments(
 
     fine, got = isinstance(state_dict, Mapping), type(state_dict).__name__
     advice = "Read a file with torch.load(path); of a module take module.state_dict()."
+    items = state_dict if isinstance(state_dict, (list, tuple)) else ()
+    for number in [n for n, item in enumerate(items) if isinstance(item, Mapping)][:1]:
+        advice = f"Pass the dict in it: state_dict[{number}]."
     require(
         fine, TypeError, caller, "state_dict must be a dict of tensors", got, advice
     )
@@ -201,7 +204,7 @@ def _undone_after_a_failure(model: nn.Module) -> Iterator[None]:
 def _refusal(model, given, prefixes, report: LoadReport, min_share: float) -> str:
     """Say what does not fit, and what to do."""
     advice = _better_calls(model, given, prefixes, report, min_share)
-    advice = advice or _advice(report, prefixes, min_share)
+    advice = advice or _advice(given, report, prefixes, min_share)
     return (
         f"load_matching: state_dict fits {report.percent()} of the model, less than "
         f"min_share={min_share} ({_reasons(report)}). Nothing was loaded. {advice}"
@@ -220,10 +223,11 @@ def _reasons(report: LoadReport) -> str:
     return "; ".join(reasons)
 
 
-def _advice(report: LoadReport, prefixes: Sequence[str], min_share: float) -> str:
+def _advice(given, report: LoadReport, prefixes, min_share: float) -> str:
     """Say what to do about entries that do not fit, and how to load the others."""
-    steps = []
-    if report.names("missing") and report.names("unexpected"):
+    steps = _advice_on_kind(given, report.names("unusable"))
+    left = (given[name] for name in report.names("unexpected"))
+    if report.names("missing") and any(isinstance(value, Tensor) for value in left):
         steps.append("Rename its keys to those of model.state_dict()")
     for row in [row for row in report.rows if CODES in row.note][:1]:
         steps.append(f"Dequantise {row.source} with the library that wrote it")
@@ -238,6 +242,27 @@ def _advice(report: LoadReport, prefixes: Sequence[str], min_share: float) -> st
     steps = steps or ["Pass a state dict that holds these entries as the model does"]
     first, *others = steps
     return "; or ".join([first, *(s[0].lower() + s[1:] for s in others)]) + "."
+
+
+def _advice_on_kind(given, unusable: Sequence[str]) -> list[str]:
+    """Say what to do with a dict whose values are not tensors."""
+    if given.keys() >= {"state", "param_groups"}:
+        return ["It is an optimizer's: optimizer.load_state_dict(state_dict)"]
+    if isinstance(given.get("weight_map"), Mapping):
+        files = "sorted(set(state_dict['weight_map'].values()))"
+        return [f"It is an index: load each of the files {files}, and join their dicts"]
+    others = [value for value in given.values() if not isinstance(value, Tensor)]
+    if unusable and others and all(map(_is_array, others)):
+        made = "{k: torch.as_tensor(v) for k, v in state_dict.items()}"
+        return [f"Make tensors of its arrays: state_dict = {made}"]
+    return []
+
+
+def _is_array(value: object) -> bool:
+    """Whether a value is a NumPy array, a number, or a list of numbers."""
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        return torch.as_tensor(value) is not None
+    return False
 
 
 def _call(part: str, path: str, prefixes, report: LoadReport, min_share: float) -> str:

@@ -127,6 +127,7 @@ def _described(name: str, file: BinaryIO, size: int) -> Checkpoint:
     if tar:
         return _tar(name, file, size)
     if numpy:
+        formats.require_whole_array(file, size)
         return Checkpoint(name, NPY, size, refused=(WHOLE_FORMAT,))
     if pickled:
         return _pickle(name, file, size)

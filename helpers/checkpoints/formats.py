@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import struct
 import tarfile
 import zipfile
@@ -102,8 +103,34 @@ def guarded(read: Callable[..., Contents], *args: object) -> Contents:
         raise Damaged(f"is damaged: {str(error)[:200]}") from error
     except MemoryError as error:
         raise Damaged("needs more memory than is left. Close other programs") from error
-    except (ValueError, OverflowError, struct.error, RecursionError) as error:
+    except RecursionError as error:
+        raise Damaged("nests its values too deep: it is hostile") from error
+    except struct.error as error:  # fewer bytes than a number has
+        raise Damaged("ends too early: it is truncated") from error
+    except (ValueError, OverflowError) as error:
         raise Damaged(f"is damaged: {type(error).__name__}") from error
+
+
+# --- NumPy ---
+
+# The header of an array of plain numbers, as numpy.save writes it.
+NPY_HEADER = re.compile(
+    rb"\{'descr': '[<>|][a-zA-Z](\d{1,3})', 'fortran_order': (?:True|False), "
+    rb"'shape': \(([\d, ]*)\), \}\s*"
+)
+
+
+def require_whole_array(file: BinaryIO, size: int) -> None:
+    """Raise :class:`Damaged` if a .npy file holds fewer numbers than its header says."""
+    head = file.read(12)
+    wide = head[6:7] != b"\1"  # the first version has a length of two bytes
+    start = 12 if wide else 10
+    (length,) = struct.unpack_from("<I" if wide else "<H", head, 8)
+    file.seek(start)
+    if plain := NPY_HEADER.fullmatch(file.read(min(length, 2**16))):
+        numbers = math.prod(int(n) for n in plain[2].split(b",") if n.strip())
+        if (missing := start + length + numbers * int(plain[1]) - size) > 0:
+            raise Damaged(f"ends {missing:,} bytes too early: it is truncated")
 
 
 # --- tar: torch.save before 0.1.10 ---

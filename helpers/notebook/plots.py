@@ -73,7 +73,10 @@ def line(ax: Axes, x, y, label: str, role: str = "correct") -> None:
 
 
 def _numbers(name: str, values: object):
-    """Return a NumPy array ``(N,)``, from a tensor with a gradient too."""
+    """Return a NumPy array ``(N,)`` of four digits, from a tensor with a gradient too.
+
+    Later digits are a processor's own, and with them some pixels would be.
+    """
     import numpy as np
 
     if hasattr(values, "detach"):  # bfloat16 has no NumPy type of its own
@@ -81,7 +84,7 @@ def _numbers(name: str, values: object):
     array = np.asarray(values, dtype=float)
     curve, must = array.ndim == 1 and array.size, "(N,) with at least one number"
     require_shape("line", name, array, curve, must, "Pass one curve at a time.")
-    return array
+    return np.array([float(f"{number:.4g}") for number in array])
 
 
 def describe(figure: Figure) -> str:

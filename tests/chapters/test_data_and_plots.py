@@ -129,6 +129,23 @@ def test_show_displays_picture_alt_text_and_numbers(monkeypatch):
     )
 
 
+def test_digits_of_one_processor_alone_draw_the_same_picture(monkeypatch):
+    """The last digits of a training are a processor's own; the stored picture is not."""
+    pictures = set()
+
+    def display(bundle, **_):
+        pictures.add(bundle["image/png"])
+
+    monkeypatch.setattr("IPython.display.display", display)
+    losses = 3 / torch.arange(1, 60, dtype=torch.float64)
+    for noise in (0, 1e-12, 1e-9, 1e-2):
+        figure, (ax,) = plots.panels(["loss"])
+        plots.line(ax, range(59), losses * (1 + noise), "training")
+        ax.set(yscale="log")
+        plots.show(figure, alt="The training loss falls from 3 to 0.05.")
+        assert len(pictures) == 1 + (noise == 1e-2)
+
+
 def test_photo_crops_are_the_photographs_in_squares():
     from sklearn.datasets import load_sample_image
 

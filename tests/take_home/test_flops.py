@@ -1,6 +1,7 @@
 """helpers.flops: both tools to the digit, and a model that stays as it was."""
 
 import contextlib
+import re
 import threading
 import warnings
 from collections import OrderedDict, UserDict, namedtuple
@@ -581,7 +582,7 @@ def words_of_refusal(model, *inputs, **options):
     """Return the last sentence of what count_macs refuses with."""
     with pytest.raises((TypeError, ValueError), match="^count_macs: ") as refused:
         count_macs(model, *inputs, **options)
-    return str(refused.value).rpartition(". ")[2]
+    return re.split(r"\. (?=[A-Z])", str(refused.value))[-1]
 
 
 def test_advice_of_each_message_works():
@@ -617,6 +618,19 @@ def test_advice_of_each_message_works():
     assert count_macs(unequal, pair, torch.zeros(3, 5)).macs / 2 == 12 + 15
     assert words_of_refusal(linear, torch.zeros(2, 5)) == "Pass what its forward takes."
     assert words_of_refusal(nn.Linear, X) == "Build a model first: Linear(...)."
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensor_is_refused_and_the_advice_works(layout):
+    parts = [torch.zeros(3, 4), torch.zeros(5, 4)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nested tensors are a prototype
+        x = torch.nested.nested_tensor(parts, layout=layout)
+    words = words_of_refusal(nn.Linear(4, 2), x)
+    padded = eval(
+        words.removeprefix("Count them padded: ")[:-1], {"torch": torch, "x": x}
+    )
+    assert count_macs(nn.Linear(4, 2), padded).macs == 2 * 5 * 4 * 2
 
 
 # --- what models hand to their layers ------------------------------------------------

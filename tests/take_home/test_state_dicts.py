@@ -5,11 +5,12 @@ import re
 import warnings
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from helpers.state_dicts import load_matching, load_report
 
@@ -800,8 +801,11 @@ def test_refusal_names_the_mapping_that_fits_best():
         ValueError, match=r"state_dict\['a'\] or state_dict\['b'\] that"
     ):
         load_matching(model, {"a": GOOD, "b": GOOD})
-    for useless in ({"optimizer": optimizer}, {"weight": torch.ones(2, 2), "x": other}):
-        with pytest.raises(ValueError, match="Nothing was loaded. Rename its keys"):
+    for useless, advice in (
+        ({"optimizer": optimizer}, "Pass a state dict that holds these entries"),
+        ({"weight": torch.ones(2, 2), "x": other}, "Load only the 66.6% that fit"),
+    ):
+        with pytest.raises(ValueError, match=f"Nothing was loaded. {advice}"):
             load_matching(model, useless)
 
 
@@ -1009,6 +1013,60 @@ def test_advice_to_rename_works():
     assert make_the_call(message, model, given).names("missing") == ["weight"]
     renamed = dict(zip(model.state_dict(), given.values(), strict=True))
     assert load_matching(model, renamed).share == 1
+
+
+@pytest.mark.parametrize("made", [np.asarray, Tensor.tolist], ids=["NumPy", "lists"])
+def test_advice_to_make_tensors_works(made):
+    trained = small()
+    arrays = {key: made(value) for key, value in trained.state_dict().items()}
+    message = refusal(small(), arrays)
+    (advice,) = re.findall(r"Make tensors of its arrays: state_dict = (.*)\.$", message)
+    model = small()
+    given = eval(advice, {"torch": torch, "state_dict": arrays})
+    assert load_matching(model, given).share == 1
+    assert torch.equal(model[0].weight, trained[0].weight)
+
+
+def test_state_of_an_optimizer_is_named_and_the_advice_works():
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.5)
+    message = refusal(model, optimizer.state_dict())
+    assert "Rename" not in message
+    (advice,) = re.findall(r"It is an optimizer's: (.*)\.$", message)
+    other = torch.optim.Adam(model.parameters())
+    exec(advice, {"optimizer": other, "state_dict": optimizer.state_dict()})
+    assert other.param_groups[0]["lr"] == 0.5
+
+
+def test_index_of_a_checkpoint_in_parts_is_named_and_the_advice_works():
+    parts = {"a.bin": {"weight": torch.ones(2, 2)}, "b.bin": {"bias": torch.ones(2)}}
+    places = {name: file for file, part in parts.items() for name in part}
+    index = {"metadata": {"total_size": 24}, "weight_map": places}
+    message = refusal(nn.Linear(2, 2), index)
+    (files,) = re.findall(r"load each of the files (.*), and join their dicts", message)
+    joined = {
+        k: v for f in eval(files, {"state_dict": index}) for k, v in parts[f].items()
+    }
+    assert load_matching(nn.Linear(2, 2), joined).share == 1
+
+
+def test_scheduler_s_numbers_are_not_taken_for_weights():
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters())
+    state = torch.optim.lr_scheduler.StepLR(optimizer, 1).state_dict()
+    message = refusal(nn.Linear(2, 2), state)
+    assert "Rename" not in message
+    assert "Make tensors" not in message
+
+
+@pytest.mark.parametrize("function", [load_report, load_matching])
+def test_dict_in_a_list_or_tuple_is_pointed_at(function):
+    given = ("name", nn.Linear(2, 2).state_dict())
+    with pytest.raises(
+        TypeError, match=r"got tuple\. Pass the dict in it: (.*)\."
+    ) as caught:
+        function(nn.Linear(2, 2), given)
+    path = str(caught.value).partition("in it: ")[2].rstrip(".")
+    assert function(nn.Linear(2, 2), eval(path, {"state_dict": given})).share == 1
 
 
 def test_advice_to_keep_one_of_two_values_works():
