@@ -113,7 +113,7 @@ def bands(
     exact = exact[exact != 0].abs() * scale
     size, limits = exact.to(dtype).double(), torch.finfo(dtype)
     # Half a step above the largest number, a type without inf may stop at that number.
-    half_a_step = 2.0 ** math.floor(math.log2(limits.max)) * limits.eps / 2
+    half_a_step = 2.0 ** math.floor(math.log2(limits.max)) * _step_above_one(dtype) / 2
     too_large = ~size.isfinite() | (exact > limits.max + half_a_step)
     counts = (
         size == 0,
@@ -124,6 +124,13 @@ def bands(
     found = Bands(*(int(count.sum()) for count in counts))
     found.already_zero = values.numel() - exact.numel()
     return found
+
+
+def _step_above_one(dtype: torch.dtype) -> float:
+    """Return ``torch.finfo(dtype).eps``, which PyTorch 2.6 has wrong for one float8."""
+    above = 1 + 2.0 ** -torch.arange(53, dtype=torch.float64)
+    above = above.to(dtype).double()
+    return float(above[above > 1].min()) - 1
 
 
 def _way_to_numbers(values: object) -> str:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.mixed_precision import AUTOCAST, Bands, bands, dry_autocast
+from helpers.mixed_precision import (
+    AUTOCAST,
+    Bands,
+    _step_above_one,
+    bands,
+    dry_autocast,
+)
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 # The second, of a PyTorch that asks for a GPU, up to 2.9 and where there is none.
@@ -77,6 +83,13 @@ def test_float8_has_its_bands_with_inf_nan_or_neither(
     assert band(halfway * 1.001) == band(1e30) == "inf"
     assert (band(normal), band(normal * 0.7)) == ("normal", "subnormal")
     assert (band(least), band(least * 0.4)) == ("subnormal", "zero")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+)
+def test_step_above_one_is_pytorch_s(dtype):
+    assert _step_above_one(dtype) == torch.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.float8_e4m3fn])
