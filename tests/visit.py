@@ -61,7 +61,7 @@ def violations(page: Page, **options: object) -> list[tuple]:
 
 # A text's contrast follows from its own font and colour, and from what its ancestors
 # paint. Of the thousands of texts on a page, under a hundred look different.
-HIDE_ALIKE = """() => {
+HIDE_ALIKE = """(known) => {
   const looks = new Map([[document.documentElement, ["", ""]]]);
   const look = (element) => {
     if (!looks.has(element)) {
@@ -74,24 +74,33 @@ HIDE_ALIKE = """() => {
     }
     return looks.get(element);
   };
-  const seen = new Set();
+  const seen = new Set(known);
   for (const element of document.querySelectorAll("body *")) {
     if (element.children.length || !element.checkVisibility()) continue;
     const text = look(element)[1];
     element.toggleAttribute("data-alike", seen.has(text));
     seen.add(text);
   }
+  return [...seen].slice(known.length);
 }"""
 
 
-def without_contrast(page: Page) -> list[tuple]:
+def without_contrast(page: Page, known: list[str] | None = None) -> list[tuple]:
     """Return the texts of too little contrast, one of each look.
 
     axe-core needs seconds for thousands of texts, so those that look like an earlier one
     are not shown to it.
+
+    Args:
+        page: an open page.
+        known: looks of other pages, which were asked about; those of this one are added.
     """
+    known = [] if known is None else known
+    new = page.evaluate(HIDE_ALIKE, known)
+    known += new
+    if not new:
+        return []
     style = page.add_style_tag(content="[data-alike] { display: none !important; }")
-    page.evaluate(HIDE_ALIKE)
     found = violations(page, runOnly=["color-contrast"])
     style.evaluate("(style) => style.remove()")
     return found

@@ -47,10 +47,11 @@ def sights():
 @pytest.fixture
 def sight(visit, sights):
     """Visit a page once, and say what was seen."""
+    looks = sights.setdefault("looks", {"light": [], "dark": []})
 
     def look(name):
         if name not in sights:
-            sights[name] = seen(visit(name))
+            sights[name] = seen(visit(name), looks)
         return sights[name]
 
     return look
@@ -62,14 +63,14 @@ WAITED_FOR = """() => performance.getEntriesByType("resource")
 DEBOUNCE_MS = 400
 
 
-def seen(opened) -> Sight:
-    """Look at a page on a wide screen, in the dark, on a phone, and on a small phone."""
+def seen(opened, looks) -> Sight:
+    """Look at a page on a wide screen, on a phone, on a small phone, and in the dark."""
     page = opened.page
     page.wait_for_load_state("networkidle")  # what a page asks for later counts too
     # Before axe, which loads style sheets of its own.
     requests, kilobytes = list(opened.bodies), opened.kilobytes()
     waited_for, views_px = page.evaluate(WAITED_FOR), {"wide": heights(page)}
-    wide, faint = too_wide(page), without_contrast(page)
+    wide, faint = too_wide(page), without_contrast(page, looks["light"])
 
     page.set_viewport_size(NARROW)
     page.wait_for_timeout(DEBOUNCE_MS)
@@ -80,7 +81,7 @@ def seen(opened) -> Sight:
 
     # Last, since it leaves the page dark; contrast does not depend on the width.
     page.set_viewport_size(WIDE)
-    dark = dark_contrast(page)
+    dark = dark_contrast(page, looks["dark"])
     return Sight(
         opened.errors, wide, found, dark, kilobytes, requests, waited_for, views_px
     )
@@ -97,7 +98,7 @@ def heights(page) -> list[tuple[float, float]]:
     ]
 
 
-def dark_contrast(page) -> list[tuple]:
+def dark_contrast(page, known) -> list[tuple]:
     """Return the texts without contrast once the reader's system asks for dark colours.
 
     All else that axe knows of is the same in both.
@@ -105,7 +106,7 @@ def dark_contrast(page) -> list[tuple]:
     page.add_style_tag(content="* { transition: none !important; }")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    return without_contrast(page)
+    return without_contrast(page, known)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -154,6 +155,10 @@ def test_faint_text_among_others_is_named(chromium, scheme):
     ((_, targets),) = without_contrast(page)
     by_night = [[".night"]] if scheme == "dark" else []
     assert targets == [*by_night, ["i"], [".half"]]
+    known = []
+    assert without_contrast(page, known)
+    assert len(known) == len(["dark", "on grey", "half"]) + len(by_night)
+    assert without_contrast(page, known) == []
     assert page.locator("p").nth(1).is_visible()
     page.close()
 
