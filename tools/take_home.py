@@ -11,8 +11,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
 
@@ -119,8 +117,7 @@ def _chapter(name: str, mates: tuple[str, ...]) -> Path:
 @cache
 def _text(path: Path) -> str:
     """Return what a notebook's cells say, read once for all names."""
-    cells = nbformat.read(path, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells)
+    return "\n\n".join(cell["source"] for cell in claims.cells(path))
 
 
 def _patterns(name: str, mates: tuple[str, ...]) -> Iterator[str]:
