@@ -132,7 +132,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp ckpt", role: "group", "aria-label": "Checkpoint explorer" },
-      controls(format.root, el("div", { class: "mp-row" }, reset)),
+      controls(el("div", { class: "mp-row" }, format.root, reset)),
       picture,
       slide.root,
       el("p", { class: "ckpt-title", "aria-live": "polite" }, title, place),
