@@ -11,8 +11,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
 
@@ -108,8 +106,8 @@ def _example(text: str, known: set[str]) -> str:
 def _chapter(name: str, mates: tuple[str, ...]) -> Path:
     """Return the chapter that imports a name, or names it, or does so for its module."""
     for pattern in _patterns(name, mates):
-        for path in claims.notebooks():
-            if re.search(pattern, _text(path)):
+        for path, text in _texts().items():
+            if re.search(pattern, text):
                 return path
     raise LookupError(
         f"{name}: no notebook imports it from helpers, nor names it. Use it in one."
@@ -117,10 +115,10 @@ def _chapter(name: str, mates: tuple[str, ...]) -> Path:
 
 
 @cache
-def _text(path: Path) -> str:
-    """Return what a notebook's cells say, read once for all names."""
-    cells = nbformat.read(path, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells)
+def _texts() -> dict[Path, str]:
+    """Return what the cells of each notebook say, read once for all names."""
+    sources = {p: [c["source"] for c in claims.cells(p)] for p in claims.notebooks()}
+    return {path: "\n\n".join(texts) for path, texts in sources.items()}
 
 
 def _patterns(name: str, mates: tuple[str, ...]) -> Iterator[str]:

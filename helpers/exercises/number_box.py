@@ -22,4 +22,4 @@ class AnswerBox(Box):
     def room_px(self) -> tuple[int, int]:
         """Return the heights for a prompt of this length, 23 px for each line."""
         wide, narrow = (math.ceil(len(self.prompt) / n) for n in (90, 43))
-        return 106 + 23 * wide, 129 + 23 * narrow
+        return 126 + 23 * wide, 119 + 23 * narrow

@@ -14,7 +14,7 @@ class AnswerTable(Box):
     """
 
     label = f"{SIGNS['not yet']} put strings instead of the dots. Answer table"
-    height_px = (441, 529)  # for six rows of three
+    height_px = (441, 500)  # for six rows of three
 
     columns = List().tag(sync=True)
     rows = List().tag(sync=True)

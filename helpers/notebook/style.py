@@ -59,6 +59,8 @@ def color(role: str, dark: bool = False) -> str:
 def css() -> str:
     """Return the palette as CSS custom properties ``--mp-<role>``, light and dark.
 
+    What is printed is light.
+
     Returns:
         The text of a style sheet.
 
@@ -70,7 +72,8 @@ def css() -> str:
         " ".join(f"--mp-{role}: {pair[i]};" for role, pair in PALETTE.items())
         for i in (0, 1)
     )
-    return f":root {{ {light} }}\n{', '.join(DARK_SELECTORS)} {{ {dark} }}\n"
+    selectors = ", ".join(DARK_SELECTORS)
+    return f":root {{ {light} }}\n@media screen {{ {selectors} {{ {dark} }} }}\n"
 
 
 def use() -> None:

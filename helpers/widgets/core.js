@@ -37,6 +37,16 @@ function fill(node, attributes, children) {
   return node;
 }
 
+// Code that may break before a name alone: after a dot, a bracket or an underscore.
+export function breakable(text) {
+  return text.split(/(?<=[._(])(?=[a-z])/i).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+}
+
+// What the reader sets: the upper part of every widget.
+export function controls(...parts) {
+  return el("div", { class: "mp-controls" }, ...parts);
+}
+
 // A change made by the reader: kept in the model, so a kernel sees it too.
 export function update(model, name, value) {
   model.set(name, value);
@@ -52,6 +62,15 @@ export function follow(model, names, paint) {
   };
 }
 
+// Back to the values of `start`; `after` puts back what the model does not hold.
+export function resetButton(model, start, after = () => {}) {
+  const onclick = () => {
+    for (const name in start) update(model, name, start[name]);
+    after();
+  };
+  return el("button", { type: "button", onclick }, "Reset");
+}
+
 // One of a few: native radio buttons, so arrow keys work.
 export function choice(legend, options, onchange) {
   const name = `mp-${Math.random().toString(36).slice(2)}`; // unlike any other widget's
@@ -60,7 +79,12 @@ export function choice(legend, options, onchange) {
     return { value, input, label: el("label", {}, input, text) };
   });
   return {
-    root: el("fieldset", {}, el("legend", {}, legend), ...inputs.map((i) => i.label)),
+    root: el(
+      "fieldset",
+      {},
+      el("legend", {}, legend),
+      el("div", { class: "mp-options" }, ...inputs.map((i) => i.label)),
+    ),
     set(value) {
       for (const i of inputs) i.input.checked = i.value === value;
     },
@@ -120,7 +144,7 @@ export function slider(text, { min, max, step }, oninput) {
   return {
     root: el(
       "div",
-      { class: "mp-row" },
+      { class: "mp-row mp-slider" },
       el("span", { "aria-hidden": "true" }, text),
       range,
       number.root,

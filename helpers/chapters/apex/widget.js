@@ -45,7 +45,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: `apex-part mp-${role}` },
-      ...text.split("\n").map((line) => el("code", {}, `${sign} ${line}`)),
+      ...text.split("\n").map((line) => el("code", {}, ...breakable(`${sign} ${line}`))),
     );
   const rows = lines.map(([old, now, why, fate], i) => {
     const sign = el("span", { "aria-hidden": "true" });
@@ -58,7 +58,7 @@ function render({ model, el: host }) {
         onclick: () => pick(model.get("line") === i + 1 ? 0 : i + 1),
       },
       sign,
-      el("code", {}, old),
+      el("code", {}, ...breakable(old)),
     );
     const detail = el(
       "div",
@@ -108,11 +108,17 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp apex", role: "group", "aria-label": "Apex migration" },
-      el("p", { class: "mp-soft" }, "Signs: ? not seen yet, = stays, ~ changes, − goes, + new"),
+      controls(
+        el(
+          "div",
+          { class: "mp-row" },
+          el("span", { class: "mp-soft" }, "? not seen yet, = stays, ~ changes, − goes, + new"),
+          reset,
+        ),
+      ),
       el("ol", {}, ...rows.map((row) => row.root)),
       news,
       whole,
-      el("div", { class: "mp-row" }, reset),
     ),
   );
   return follow(model, ["line"], paint);

@@ -19,7 +19,7 @@ class ApexMigration(BookWidget):
     """
 
     label = "Apex migration"
-    height_px = (554, 793)
+    height_px = (573, 717)
 
     line = Whole(0, min=0, max=len(LOOP)).tag(sync=True)
     lines = Fixed(lambda: [[*line, line.fate] for line in LOOP]).tag(sync=True)

@@ -90,19 +90,10 @@ function render({ model, el: host }) {
         update(model, "chosen", input.checked ? [...others, name] : others);
       },
     });
-    return { name, input, label: el("label", {}, input, name) };
+    return { name, input, label: el("label", {}, input, el("span", {}, ...breakable(name))) };
   });
   const answer = el("p", { class: "ckpt-answer", "aria-live": "polite" });
-  const reset = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        for (const name in START) update(model, name, START[name]);
-      },
-    },
-    "Reset",
-  );
+  const reset = resetButton(model, START);
 
   function paint() {
     const [all, name] = [parts(), model.get("format")];
@@ -141,7 +132,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp ckpt", role: "group", "aria-label": "Checkpoint explorer" },
-      format.root,
+      controls(el("div", { class: "mp-row" }, format.root, reset)),
       picture,
       slide.root,
       el("p", { class: "ckpt-title", "aria-live": "polite" }, title, place),
@@ -155,7 +146,6 @@ function render({ model, el: host }) {
         ...boxes.map((box) => box.label),
       ),
       answer,
-      reset,
     ),
   );
   return follow(model, ["format", "region", "chosen", "files", "refused", "held"], paint);

@@ -42,7 +42,7 @@ class CheckpointBytes(BookWidget):
     """
 
     label = "Checkpoint explorer"
-    height_px = (783, 940)
+    height_px = (818, 918)
 
     format = Enum(FORMATS, "zip").tag(sync=True)
     region = Int(0).tag(sync=True)

@@ -201,16 +201,7 @@ function render({ model, el: host }) {
     ),
   );
   const slide = el("div", {}, threshold.root, dots);
-  const reset = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        for (const name in START) update(model, name, START[name]);
-      },
-    },
-    "Reset",
-  );
+  const reset = resetButton(model, START);
 
   function cell(i, j, editable) {
     const name = `truth ${i}, predicted ${j}`;
@@ -327,13 +318,10 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp report", role: "group", "aria-label": "Report explorer" },
-      mode.root,
-      counts,
-      slide,
+      controls(mode.root, counts, slide, el("div", { class: "mp-row" }, zero.root, reset)),
       el("div", { class: "mp-grid" }, matrixTable, reportTable),
       formula,
       el("p", { class: "mp-soft" }, "◆ counted · ◇ only in what it is divided by"),
-      el("div", { class: "mp-row" }, zero.root, reset),
     ),
   );
   return follow(model, ["matrix", "scores", "mode", "threshold", "zero_division"], paint);

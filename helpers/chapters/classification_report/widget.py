@@ -23,7 +23,7 @@ class ReportFromMatrix(BookWidget):
     """
 
     label = "Report explorer"
-    height_px = (421, 720)
+    height_px = (493, 815)
 
     matrix = Row(List(Whole(min=0, max=9999)), [[1, 0], [2, 2]], 2, 4).tag(sync=True)
     scores = Row(List(Number(min=-1000, max=1000)), [], 0, 2).tag(sync=True)

@@ -123,9 +123,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp cross-entropy", role: "group", "aria-label": "Cross-entropy explorer" },
-      el("div", { class: "mp-row" }, pairing.root),
-      el("div", { class: "mp-row" }, classes.root),
-      margin.root,
+      controls(pairing.root, classes.root, margin.root),
       el(
         "table",
         { "aria-live": "polite" },

@@ -23,7 +23,7 @@ class CrossEntropyMargin(BookWidget):
     """
 
     label = "Cross-entropy explorer"
-    height_px = (455, 812)
+    height_px = (518, 877)
 
     margin = Number(0.0, min=-20, max=20).tag(sync=True)
     classes = Enum([2, 5, 10, 100, 1000], 10).tag(sync=True)

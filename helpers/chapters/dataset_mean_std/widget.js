@@ -138,12 +138,10 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp std", role: "group", "aria-label": "Std explorer" },
-      brightness.root,
-      contrast.root,
-      el("div", { class: "mp-row" }, batch.root),
+      controls(brightness.root, contrast.root, batch.root),
       el(
         "div",
-        { class: "mp-grid" },
+        { class: "mp-figure" },
         picture,
         el(
           "table",

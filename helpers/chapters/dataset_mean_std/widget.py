@@ -20,7 +20,7 @@ class StdDecomposition(BookWidget):
     """
 
     label = "Std explorer"
-    height_px = (378, 586)
+    height_px = (406, 579)
 
     brightness = Number(0.2, min=0, max=0.4).tag(sync=True)
     contrast = Number(0.1, min=0, max=0.4).tag(sync=True)

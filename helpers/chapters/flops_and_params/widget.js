@@ -165,14 +165,9 @@ function render({ model, el: host }) {
   const results = el("table", { class: "cost-table", "aria-live": "polite" });
   const formula = el("p", { class: "mp-soft" });
   const picture = el("div", { class: "cost-chart" });
-  const controls = {
-    convolution: el("div", {}, ...Object.keys(CONV).map((name) => sliders[name].root)),
-    attention: el(
-      "div",
-      {},
-      ...Object.keys(ATTENTION).map((name) => sliders[name].root),
-      el("div", { class: "mp-row" }, heads.root),
-    ),
+  const settings = {
+    convolution: controls(...Object.keys(CONV).map((name) => sliders[name].root)),
+    attention: controls(...Object.keys(ATTENTION).map((name) => sliders[name].root), heads.root),
   };
 
   function paintConvolution() {
@@ -235,7 +230,7 @@ function render({ model, el: host }) {
     const shown = model.get("layer");
     layer.set(shown);
     heads.set(model.get("heads"));
-    for (const [name, part] of Object.entries(controls)) part.hidden = name !== shown;
+    for (const [name, part] of Object.entries(settings)) part.hidden = name !== shown;
     if (shown === "convolution") paintConvolution();
     else paintAttention();
     for (const name of Object.keys(sliders)) sliders[name].set(model.get(name));
@@ -244,9 +239,9 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp conv-cost", role: "group", "aria-label": "Layer cost explorer" },
-      el("div", { class: "mp-row" }, layer.root),
-      controls.convolution,
-      controls.attention,
+      controls(layer.root),
+      settings.convolution,
+      settings.attention,
       results,
       formula,
       picture,

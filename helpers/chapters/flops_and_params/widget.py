@@ -27,7 +27,7 @@ class ConvCost(BookWidget):
     """
 
     label = "Layer cost explorer"
-    height_px = (708, 721)
+    height_px = (849, 769)
 
     layer = Enum(["convolution", "attention"], "convolution").tag(sync=True)
     c_in = Whole(64, min=1, max=512).tag(sync=True)

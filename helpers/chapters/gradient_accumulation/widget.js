@@ -200,8 +200,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp cuts", role: "group", "aria-label": "Accumulation explorer" },
-      ...sliders.map((control) => control.root),
-      el("div", { class: "mp-row" }, rule.root, left.root),
+      controls(...sliders.map((control) => control.root), rule.root, left.root),
       outcome,
       el(
         "div",

@@ -39,7 +39,7 @@ class AccumulationCuts(BookWidget):
     """
 
     label = "Accumulation explorer"
-    height_px = (535, 805)
+    height_px = (635, 912)
 
     first = Whole(16, min=0, max=SAMPLES).tag(sync=True)
     second = Whole(32, min=0, max=SAMPLES).tag(sync=True)

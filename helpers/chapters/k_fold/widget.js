@@ -217,8 +217,7 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp folds", role: "group", "aria-label": "Fold explorer" },
-      el("div", { class: "mp-row" }, splits.root, shuffle.root),
-      el("div", { class: "mp-row" }, splitter.root),
+      controls(splits.root, shuffle.root, splitter.root),
       el(
         "p",
         { class: "mp-soft" },
@@ -227,7 +226,7 @@ function render({ model, el: host }) {
       ),
       el(
         "div",
-        { class: "mp-grid" },
+        { class: "mp-figure" },
         picture,
         el(
           "table",
@@ -253,7 +252,8 @@ function render({ model, el: host }) {
         "Recorded on coin-flip labels, split by StratifiedKFold. Thin: one seed. " +
           "Thick: their mean. Dotted: chance.",
       ),
-      el("div", { class: "mp-grid" }, el("div", {}, fresh.root, outcome), chart),
+      controls(fresh.root),
+      el("div", { class: "mp-figure" }, chart, outcome),
     ),
   );
   return follow(model, ["splitter", "shuffle", "n_splits", "fresh", "folds", "runs"], paint);

@@ -62,7 +62,7 @@ class FoldLeak(BookWidget):
     """
 
     label = "Fold explorer"
-    height_px = (548, 898)
+    height_px = (724, 1046)
 
     splitter = Enum(SPLITTERS, "KFold").tag(sync=True)
     shuffle = Bool(False).tag(sync=True)

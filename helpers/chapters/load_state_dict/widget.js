@@ -72,9 +72,6 @@ const SIGNS = {
 const ROLES = { loaded: "correct", clash: "pitfall", missing: "pitfall", unexpected: "reference" };
 const ROWS = MODEL.length; // on both sides: no repair here lets two keys become one
 
-// May be broken after a dot, in a narrow column.
-const breakable = (key) => key.split(/(?<=\.)/).flatMap((part) => [part, el("wbr")]);
-
 function column(title, entries, statusOf) {
   return el(
     "div",
@@ -138,7 +135,7 @@ function sentence(found) {
 function render({ model, el: host }) {
   const pick = (legend, name, options) =>
     choice(legend, options, (value) => update(model, name, value));
-  const controls = {
+  const settings = {
     prefix: pick("Saved with prefix", "prefix", [
       ["", "none"],
       ["module.", "module."],
@@ -184,7 +181,7 @@ function render({ model, el: host }) {
       "rename",
       "strict",
     ].map((name) => model.get(name));
-    for (const [name, control] of Object.entries(controls)) control.set(model.get(name));
+    for (const [name, control] of Object.entries(settings)) control.set(model.get(name));
     const given = repaired(saved(prefix, head), repair, rename);
     const found = match(MODEL, given, strict);
     const statusOf = (key) =>
@@ -204,14 +201,14 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp keys", role: "group", "aria-label": "Key matcher" },
-      ...Object.values(controls).map((control) => el("div", { class: "mp-row" }, control.root)),
+      controls(...Object.values(settings).map((control) => control.root)),
       columns,
       total,
       meter,
       news,
     ),
   );
-  return follow(model, Object.keys(controls), paint);
+  return follow(model, Object.keys(settings), paint);
 }
 
 export default { render };

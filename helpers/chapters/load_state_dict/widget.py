@@ -29,7 +29,7 @@ class KeyMatcher(BookWidget):
     """
 
     label = "Key matcher"
-    height_px = (677, 945)
+    height_px = (781, 1091)
 
     prefix = Enum(PREFIXES, "module.").tag(sync=True)
     repair = Enum(REPAIRS, "none").tag(sync=True)

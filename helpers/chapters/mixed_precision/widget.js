@@ -141,7 +141,7 @@ function verdict(found, total, type) {
 }
 
 function render({ model, el: host }) {
-  const pick = el("div", { class: "mp-row" });
+  const pick = el("div");
   const scale = slider("scale 2^", { min: -20, max: 32, step: 1 }, (v) =>
     update(model, "exponent", v),
   );
@@ -198,20 +198,22 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp loss-scale", role: "group", "aria-label": "Loss scale explorer" },
-      pick,
-      scale.root,
-      el(
-        "div",
-        { class: "mp-row" },
-        jump("2^−17: loss × 0.000008", -17),
-        jump("2^0: no scaler", 0),
-        jump("2^16: a new GradScaler", 16),
+      controls(
+        pick,
+        type.root,
+        scale.root,
+        el(
+          "div",
+          { class: "mp-row" },
+          jump("2^−17: loss × 0.000008", -17),
+          jump("2^0: no scaler", 0),
+          jump("2^16: a new GradScaler", 16),
+        ),
       ),
       news,
-      el("div", { class: "mp-row" }, type.root),
       el(
         "div",
-        { class: "mp-grid" },
+        { class: "mp-figure" },
         chart,
         el("table", { class: "scale-table" }, el("thead", {}, el("tr", {}, ...heads)), body),
       ),

@@ -29,7 +29,7 @@ class LossScale(BookWidget):
     """
 
     label = "Loss scale explorer"
-    height_px = (399, 672)
+    height_px = (499, 724)
 
     gradients = Dict().tag(sync=True)
     shown = Unicode().tag(sync=True)

@@ -136,15 +136,13 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp eta", role: "group", "aria-label": "ETA explorer" },
-      run.root,
-      smoothing.root,
-      batch.root,
+      controls(run.root, smoothing.root, batch.root),
       el("div", { class: "eta-frame" }, bar),
       news,
       el(
         "div",
-        { class: "mp-grid" },
-        axes.root,
+        { class: "mp-figure" },
+        el("div", {}, axes.root),
         el(
           "div",
           {},

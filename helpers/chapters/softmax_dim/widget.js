@@ -162,27 +162,16 @@ function render({ model, el: host }) {
     { type: "button", onclick: () => change(1, [model.get("logits")[0], model.get("logits")[0]]) },
     "Make sample 1 equal to sample 0",
   );
-  const reset = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        update(model, "logits", START);
-        news.textContent = "";
-      },
-    },
-    "Reset",
-  );
+  const reset = resetButton(model, { logits: START }, () => (news.textContent = ""));
   host.append(
     el(
       "div",
       { class: "mp softmax", role: "group", "aria-label": "Softmax explorer" },
-      el("div", { class: "mp-row" }, dim.root),
+      controls(dim.root, el("div", { class: "mp-row" }, same, reset)),
       el("div", { class: "mp-grid" }, block(0), block(1)),
       equation,
       news,
       strip,
-      el("div", { class: "mp-row" }, same, reset),
     ),
   );
   return follow(model, ["logits", "dim"], paint);

@@ -24,7 +24,7 @@ class SoftmaxDim(BookWidget):
     """
 
     label = "Softmax explorer"
-    height_px = (510, 1000)
+    height_px = (582, 1025)
 
     logits = grid(LOGITS, Number(min=-20, max=20)).tag(sync=True)
     dim = Enum([0, 1, 2], 1).tag(sync=True)

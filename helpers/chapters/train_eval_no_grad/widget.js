@@ -223,13 +223,16 @@ function render({ model, el: host }) {
     el(
       "div",
       { class: "mp modes", role: "group", "aria-label": "Mode switchboard" },
-      el("div", { class: "mp-row" }, mode.root, grad.root),
-      rows.root,
-      el(
-        "div",
-        { class: "mp-row" },
-        el("button", { type: "button", onclick: run }, "Run a batch"),
-        el("button", { type: "button", onclick: () => update(model, "history", []) }, "Reset"),
+      controls(
+        mode.root,
+        grad.root,
+        rows.root,
+        el(
+          "div",
+          { class: "mp-row" },
+          el("button", { type: "button", onclick: run }, "Run a batch"),
+          resetButton(model, { history: [] }),
+        ),
       ),
       news,
       el(

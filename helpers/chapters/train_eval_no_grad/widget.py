@@ -28,7 +28,7 @@ class ModeSwitchboard(BookWidget):
     """
 
     label = "Mode switchboard"
-    height_px = (545, 900)
+    height_px = (600, 932)
 
     mode = Enum(MODES, "train").tag(sync=True)
     grad = Enum(GRADS, "recorded").tag(sync=True)

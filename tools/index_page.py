@@ -1,0 +1,102 @@
+"""Sphinx extension: what the index shows of the chapters, so that none of it goes stale."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).parent))
+import claims
+from book_extension import FromNotebooks
+
+
+class Tips(FromNotebooks):
+    """``:::{tips}``: each part with its chapters, what each one gives, and its minutes."""
+
+    def markdown(self) -> list[str]:
+        text = ["::::{container} tips"]
+        for caption, paths in claims.parts():
+            text += [f"**{caption}**", ""]
+            for path in paths:
+                title, times = claims.title_and_times(path)
+                minutes = times.partition(" minutes")[0]
+                text.append(f"- [{title}](../notebooks/{path.name})  ")
+                text.append(f"  {one_line(path)} {minutes} min")
+            text.append("")
+        return [*text, "::::"]
+
+
+class WrongAndRight(SphinxDirective):
+    """``:::{wrong-and-right} <tip>``: the two cells of a chapter's short answer."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = claims.ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
+        self.env.note_dependency(str(path))
+        return [
+            nodes.container("", *_blocks(cell), classes=["cell", f"tag_{tag}"])
+            for cell in claims.cells(path)
+            for tag in ("wrong", "right")
+            if tag in cell["metadata"].get("tags", [])
+        ]
+
+
+def _blocks(cell: dict) -> list[nodes.Node]:
+    """Return a cell's code, and what it prints, as MyST-NB would show them."""
+    texts = ["".join(output.get("text", "")) for output in cell["outputs"]]
+    code = nodes.literal_block("", cell["source"], language="ipython3")
+    printed = nodes.literal_block("", "".join(texts).rstrip(), language="none")
+    output = nodes.container("", printed, classes=["output"])
+    return [
+        nodes.container("", code, classes=["cell_input"]),
+        nodes.container("", output, classes=["cell_output"]),
+    ]
+
+
+class Verdicts(SphinxDirective):
+    """``:::{verdicts}``: how many claims there are of each verdict, as a bar and a key."""
+
+    def run(self) -> list[nodes.Node]:
+        paths = claims.notebooks()
+        for path in paths:
+            self.env.note_dependency(str(path))
+        found = [claim.verdict for path in paths for claim in claims.claims(path)]
+        counts = Counter(found)
+        shown = [(v, counts[v], v.split()[-1]) for v in claims.VERDICTS if counts[v]]
+        bar = "".join(
+            f'<i class="verdict-{role}" style="flex:{count}"></i>'
+            for _, count, role in shown
+        )
+        key = "".join(
+            f'<li><i class="verdict-{role}"></i>{verdict} <b>{count}</b></li>'
+            for verdict, count, role in shown
+        )
+        html = (
+            f'<div class="verdict-bar" aria-hidden="true">{bar}</div>'
+            f'<ul class="verdict-key">{key}</ul>'
+        )
+        return [nodes.raw("", html, format="html")]
+
+
+def one_line(path: Path) -> str:
+    """Return what a chapter promises, "You can ...", or else its lead's first sentence."""
+    opening = "\n\n".join(cell["source"] for cell in claims.cells(path)[:2])
+    promise = re.search(r"\bYou can [^\n]*?[.](?=\s|$)", opening)
+    if promise:
+        return promise[0]
+    lead = claims.cells(path)[1]["source"]
+    return re.split(r"(?<=[.!?]) ", lead, maxsplit=1)[0]
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("tips", Tips)
+    app.add_directive("wrong-and-right", WrongAndRight)
+    app.add_directive("verdicts", Verdicts)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
