@@ -132,9 +132,7 @@ def table_row(row: dict, chapters: dict) -> str:
     causes = "".join(cause(each, chapters) for each in row["causes"])
     if "more" in row:
         causes += f'<p class="mp-more">More: {link(row["more"], chapters)}</p>'
-    return (
-        f'<tr id="symptom-{row["id"]}"><td>{seen(row)}</td><td>{causes}</td></tr>\n'
-    )
+    return f'<tr id="symptom-{row["id"]}"><td>{seen(row)}</td><td>{causes}</td></tr>\n'
 
 
 def table(rows: list[dict], chapters: dict) -> str:
@@ -175,8 +173,9 @@ def field(data: dict) -> str:
     keys = ("match", "words", "special")
     rows = {r["id"]: {k: r[k] for k in keys if k in r} for r in data["rows"]}
     patterns = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    patterns = patterns.replace("<", r"\u003c")  # no text in it can end the script
     return f"""<div class="mp-trouble">
-<label for="trouble-paste">Paste a traceback, a warning, or a line of it; or say what happens</label>
+<label for="trouble-paste">Paste a traceback or a line of it, or say what happens</label>
 <textarea id="trouble-paste" rows="6" spellcheck="false" autocomplete="off"></textarea>
 <p id="trouble-count" role="status" aria-live="polite"></p>
 <div id="trouble-answers" role="region" aria-label="Answers"></div>
@@ -184,7 +183,7 @@ def field(data: dict) -> str:
 answer <a href="#no-message-only-a-behaviour">two questions</a>.</p>
 <noscript>The field needs JavaScript; the tables below do not.</noscript>
 </div>
-<script type="application/json" id="trouble-rows">{patterns.replace("<", chr(92) + "u003c")}</script>
+<script type="application/json" id="trouble-rows">{patterns}</script>
 <script src="../_static/trouble.js"></script>"""
 
 
@@ -216,13 +215,21 @@ class Symptoms(SphinxDirective):
         rows = [row for row in data["rows"] if row["kind"] == part]
         for place in links(rows):
             if problem := lost(place):
-                logging.getLogger(__name__).warning(problem, location=self.get_location())
+                logging.getLogger(__name__).warning(
+                    problem, location=self.get_location()
+                )
         return table(rows, data["chapters"])
 
 
 def links(rows: list[dict]) -> list[Place]:
     """Return every place that rows lead to."""
-    found = [each[k] for r in rows for each in [r, *r["causes"]] for k in ("at", "more") if k in each]
+    found = [
+        each[k]
+        for r in rows
+        for each in [r, *r["causes"]]
+        for k in ("at", "more")
+        if k in each
+    ]
     return list(dict.fromkeys(found))
 
 

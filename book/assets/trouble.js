@@ -116,24 +116,30 @@
     return { share: total ? shared / total : 0, shared };
   }
 
+  // What a sentence, or a message in an unknown wording, must share with a row.
+  const SENTENCE = { shared: 4.5, share: 0.3 };
+  const MESSAGE = { shared: 11, share: 0.62 };
+
   /** Return the ids of the rows that fit a text best, at most three; none if none fits. */
   function rank(text, rows, known = index(rows)) {
     const plain = clean(text);
     const last = lastError(plain);
-    const asked = new Set(words(plain));
-    const isMessage = last >= 0 || INLINE_ERROR.test(plain) || asked.size > 80;
-    const scored = rows.map((row) => {
-      const { share, shared } = likeness(row, asked, known);
-      const isAlike = !isMessage && shared >= LEAST.shared && share >= LEAST.share;
-      return {
-        id: row.id,
-        score: 10 * fit(row, plain, last) + (isAlike ? 10 * share + shared : 0),
-      };
-    });
+    const isMessage = last >= 0 || INLINE_ERROR.test(plain) || words(plain).length > 120;
+    const scored = rows.map((row) => ({ row, score: 10 * fit(row, plain, last) }));
+    const isKnown = scored.some((each) => each.score > 0);
+    if (!isMessage || !isKnown) {
+      const least = isMessage ? MESSAGE : SENTENCE;
+      const line = plain.slice(Math.max(last, 0)).split("\n", 1)[0];
+      const asked = new Set(words(isMessage ? line : plain));
+      for (const each of scored) {
+        const { share, shared } = likeness(each.row, asked, known);
+        const isAlike = shared >= least.shared && share >= least.share;
+        if (isAlike) each.score += 10 * share + shared;
+      }
+    }
     const found = scored.filter((each) => each.score > 0).sort((a, b) => b.score - a.score);
-    return found.slice(0, MOST).map((each) => each.id);
+    return found.slice(0, MOST).map((each) => each.row.id);
   }
-  const LEAST = { shared: 4.5, share: 0.3 };
 
   // --- the page ------------------------------------------------------------------------
 
@@ -194,5 +200,6 @@
   addEventListener("hashchange", fromAddress);
   fromAddress();
 
+  rank("the first one compiles the patterns", rows, known);
   globalThis.trouble = { clean, rank: (text) => rank(text, rows, known) };
 })();

@@ -7,6 +7,7 @@ import copy
 import io
 import pickle
 import struct
+import sys
 import types
 import warnings
 import zipfile
@@ -62,9 +63,7 @@ def batch_size_mismatch():
 
 
 def class_weight_size():
-    F.cross_entropy(
-        torch.zeros(2, 3), torch.tensor([0, 1]), weight=torch.ones(2)
-    )
+    F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 1]), weight=torch.ones(2))
 
 
 def spatial_targets():
@@ -284,19 +283,15 @@ def lfs_pointer_2():
         torch.load(io.BytesIO(b"version https://git-lfs"), weights_only=False)
 
 
-def empty_file():
-    torch.load(io.BytesIO(b""))
-
-
 def html_page():
     torch.load(io.BytesIO(b"<!DOCTYPE html><html>"), weights_only=False)
 
 
-def truncated_pickle():
+def empty_file():
     pickle.loads(pickle.dumps("a checkpoint")[:-6])
 
 
-def weights_only_error():
+def weights_only():
     file = io.BytesIO()
     torch.save({"args": types.SimpleNamespace(lr=0.1)}, file)
     file.seek(0)
@@ -325,14 +320,14 @@ def cuda_file():
 
 
 def cannot_get_attribute():
-    class Net:
-        pass
-
-    Net.__module__, Net.__qualname__ = "__main__", "Net"
-    __import__("sys").modules["__main__"].Net = Net
-    data = pickle.dumps(Net())
-    del __import__("sys").modules["__main__"].Net
-    pickle.loads(data)
+    sys.modules["models"] = module = types.ModuleType("models")
+    module.Net = type("Net", (), {"__module__": "models"})
+    data = pickle.dumps(module.Net())
+    del module.Net
+    try:
+        pickle.loads(data)
+    finally:
+        del sys.modules["models"]
 
 
 def rng_state():
@@ -362,14 +357,7 @@ def no_length():
 
 
 def tensor_format():
-    f"{torch.ones(2):.3f}"  # noqa: B018
-
-
-def unknown_target_type():
-    from sklearn.model_selection import StratifiedKFold
-
-    labels = np.array(["a", "b", 1, 2], dtype=object)
-    next(StratifiedKFold(2).split(labels, labels))
+    print(f"{torch.ones(2):.3f}")
 
 
 def least_populated():
@@ -396,10 +384,10 @@ def kfold_is_not_iterable():
     iter(KFold(3))
 
 
-def kfold_columns():
-    import pandas as pd
+def subset_attribute():
+    from torch.utils.data import Subset
 
-    pd.DataFrame({"x": [1, 2, 3]})[np.array([0, 2])]
+    Subset([1, 2], [0]).targets  # noqa: B018
 
 
 def groups_missing():
@@ -432,7 +420,7 @@ def report_mix_2():
     classification_report([0, 1, 2], np.full((3, 3), 1 / 3))
 
 
-def no_true_samples():
+def ill_defined():
     from sklearn.metrics import recall_score
 
     with warnings.catch_warnings():
@@ -440,7 +428,7 @@ def no_true_samples():
         recall_score([0, 0], [0, 1])
 
 
-def target_names_more():
+def target_names():
     from sklearn.metrics import classification_report
 
     classification_report([0, 1, 2], [0, 1, 2], target_names=["a", "b"])
@@ -464,3 +452,15 @@ def one_class_auc():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         roc_auc_score([1, 1], [0.2, 0.8])
+
+
+def auc_scores():
+    from sklearn.metrics import roc_auc_score
+
+    roc_auc_score([0, 1, 2], np.eye(3) * 5, multi_class="ovr")
+
+
+def profile_inputs():
+    import thop
+
+    thop.profile(nn.Linear(1, 1))
