@@ -18,7 +18,6 @@
     return (
       text
         .slice(-LONGEST)
-        // eslint-disable-next-line no-control-regex
         .replace(/\u001b\[[0-9;?]*[A-Za-z]|\[(?:\d{1,2};)*\d{1,2}m/g, "")
         .replace(/[\u2018\u2019]/g, "'")
         .replace(/[\u201c\u201d]/g, '"')
