@@ -15,20 +15,18 @@
 
   /** Strip what differs from reader to reader: colours, frames, curly quotes, backticks. */
   function clean(text) {
-    return (
-      text
-        .slice(-LONGEST)
-        .replace(/\u001b\[[0-9;?]*[A-Za-z]|\[(?:\d{1,2};)*\d{1,2}m/g, "")
-        .replace(/[\u2018\u2019]/g, "'")
-        .replace(/[\u201c\u201d]/g, '"')
-        .replace(/\r\n?/g, "\n")
-        .replace(/[│╭╰╮╯─❱]+/g, " ")
-        .replace(/`/g, "")
-        .split("\n")
-        .map((line) => line.trim().replace(/\s+/g, " "))
-        .filter((line) => line && !/^File "[^"]*", line \d+(?:, in \S+)?$/.test(line))
-        .join("\n")
-    );
+    return text
+      .slice(-LONGEST)
+      .replace(/\u001b\[[0-9;?]*[A-Za-z]|\[(?:\d{1,2};)*\d{1,2}m/g, "")
+      .replace(/[\u2018\u2019]/g, "'")
+      .replace(/[\u201c\u201d]/g, '"')
+      .replace(/\r\n?/g, "\n")
+      .replace(/[│╭╰╮╯─❱]+/g, " ")
+      .replace(/`/g, "")
+      .split("\n")
+      .map((line) => line.trim().replace(/\s+/g, " "))
+      .filter((line) => line && !/^File "[^"]*", line \d+(?:, in \S+)?$/.test(line))
+      .join("\n");
   }
 
   /** Where the last error begins: it weighs most, for the others led to it. */
