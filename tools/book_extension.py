@@ -28,6 +28,7 @@ import formulas
 import page_head
 import page_style
 import set_address
+import symptoms
 import take_home
 
 from helpers.notebook import style
@@ -238,6 +239,7 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("fact-check", FactCheck)
     app.add_directive("take-home", TakeHome)
     formulas.setup(app)
+    symptoms.setup(app)
     app.connect("config-inited", page_head.set_base, priority=900)
     # After the theme has added its scripts, and MyST-NB written its style sheet.
     app.connect("html-page-context", add_to_page, priority=900)

@@ -34,7 +34,8 @@ TEMPLATES = Path(__file__).parent / "new_tip"
 # A cell of chapter.md: a fenced block with its tags, or the Markdown between two of them.
 FENCE = re.compile(r"^```python(.*)\n((?:.*\n)*?)```\n|^---\n", re.M)
 NEXT = re.compile(r"^\*\*Next\.\*\* .*$", re.M)
-SYMPTOMS_END = "\n\n## A curve\n"  # the three rows go to the end of the table above it
+SYMPTOMS = "book/data/symptoms.yml"
+NAMES_END, ROWS_END = "\n\nkinds:\n", "\n\nquestions:\n"
 
 
 def require_new(tip: str, part: str | None) -> str:
@@ -118,20 +119,24 @@ def connections(tip: str, part: str) -> tuple[dict[str, str], str]:
     changed, onward = insert_after(previous, f"**Next.** [{title}]({tip}.ipynb)")
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     line = f"      - file: notebooks/{previous.stem}\n"
-    symptoms = (ROOT / "book/symptoms.md").read_text(encoding="utf-8")
+    symptoms = (ROOT / SYMPTOMS).read_text(encoding="utf-8")
     for name, text, mark in (
         ("_toc.yml", toc, line),
-        ("symptoms", symptoms, SYMPTOMS_END),
+        (SYMPTOMS, symptoms, NAMES_END),
+        (SYMPTOMS, symptoms, ROWS_END),
     ):
         if text.count(mark) != 1:
             raise ValueError(
                 f"{name}: {mark!r} must stand there once. Write it so again."
             )
-    rows = "\n" + filled("symptoms.md", tip).rstrip("\n")
+    name = tip.replace("_", " ").capitalize()
+    rows = "\n\n" + filled("symptoms.yml", tip).rstrip("\n") + ROWS_END
     return {
         f"notebooks/{previous.name}": changed,
         "_toc.yml": toc.replace(line, line + line.replace(previous.stem, tip)),
-        "book/symptoms.md": symptoms.replace(SYMPTOMS_END, rows + SYMPTOMS_END),
+        SYMPTOMS: symptoms.replace(NAMES_END, f"\n  {tip}: {name}{NAMES_END}").replace(
+            ROWS_END, rows
+        ),
     }, onward
 
 

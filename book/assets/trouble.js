@@ -1,0 +1,202 @@
+// The field of the symptom page: reads what is pasted, and shows the rows of the page's own
+// tables that fit. Needs no server. Not a module: browsers refuse those on a page opened from
+// a folder.
+
+(() => {
+  const LONGEST = 40_000;
+  const MOST = 3;
+  const ERROR = /^(?:[\w.]+\.)?\w*(?:Error|Exception|Warning|Interrupt)\b\s*(?::|$)/;
+  const INLINE_ERROR =
+    /\b\w*(?:Error|Exception|Warning):|\bTraceback\b|^\s*(?:fatal|error|warning)\b/im;
+  // A line of code that holds the template of a message, not the message.
+  const CODE = /^\s*(?:-+>\s*)?\d*\s*(?:raise|warnings\.warn|def|if|elif|return|assert)\b/;
+  const FRAME =
+    /^\s*(?:File ".*", line \d+|File .*:\d+|.*\.(?:py|ipynb)[:(\]].{0,60}in\b.*|-+>|[│╭╰])/;
+
+  /** Strip what differs from reader to reader: colours, frames, curly quotes, backticks. */
+  function clean(text) {
+    return text
+      .slice(-LONGEST)
+      .replace(/\u001b\[[0-9;?]*[A-Za-z]|\[(?:\d{1,2};)*\d{1,2}m/g, "")
+      .replace(/[\u2018\u2019]/g, "'")
+      .replace(/[\u201c\u201d]/g, '"')
+      .replace(/\r\n?/g, "\n")
+      .replace(/[│╭╰╮╯─❱]+/g, " ")
+      .replace(/`/g, "")
+      .split("\n")
+      .map((line) => line.trim().replace(/\s+/g, " "))
+      .filter((line) => line && !/^File "[^"]*", line \d+(?:, in \S+)?$/.test(line))
+      .join("\n");
+  }
+
+  /** Where the last error begins: it weighs most, for the others led to it. */
+  function lastError(text) {
+    let at = -1;
+    let offset = 0;
+    for (const line of text.split("\n")) {
+      if (ERROR.test(line)) at = offset;
+      offset += line.length + 1;
+    }
+    return at;
+  }
+
+  function weight(text, index, last) {
+    const start = text.lastIndexOf("\n", index - 1) + 1;
+    const end = text.indexOf("\n", index);
+    const line = text.slice(start, end < 0 ? undefined : end);
+    if (CODE.test(line)) return 1;
+    if (last >= 0 && index >= last) return 4;
+    return ERROR.test(line) || last < 0 ? 3 : 2;
+  }
+
+  const compiled = new Map();
+  function pattern(source) {
+    if (!compiled.has(source)) {
+      compiled.set(source, new RegExp(source.replaceAll(" ", "\\s+"), "gims"));
+    }
+    return compiled.get(source);
+  }
+
+  /** How well a row's patterns fit: the place of the best match, then its length. */
+  function fit(row, text, last) {
+    let best = 0;
+    for (const source of row.match ?? []) {
+      for (const match of text.matchAll(pattern(source))) {
+        const length = Math.min(match[0].length, 200) / 1000;
+        best = Math.max(best, weight(text, match.index, last) + length);
+      }
+    }
+    return best && best + (row.special ? 0.5 : 0);
+  }
+
+  const STOP = new Set(
+    `a about after all also am an and any are as at be been but by can could did do does doing for
+    from get gets getting got had has have having he help here how i if in into is it its just like
+    me my no not of on one only or other our please problem question so some than that the their
+    them then there these they this to trying try up use used using was we were what when where
+    which while why will with would you your`.split(/\s+/),
+  );
+
+  /** A text's words without endings, so that "losses" finds "loss". */
+  function words(text) {
+    const found = text.toLowerCase().match(/[a-z][a-z0-9_]+|\d+\.\d+/g) ?? [];
+    return found
+      .flatMap((word) => (word.includes("_") ? [word, ...word.split("_")] : [word]))
+      .filter((word) => word.length > 1 && !STOP.has(word))
+      .map((word) => word.replace(/(?<=\w{3})(?:ings?|ed|es|s|ly|e)$/, ""));
+  }
+
+  /** Count in how many rows each word occurs. */
+  function index(rows) {
+    const counts = new Map();
+    for (const row of rows) {
+      row.bag = new Set([...words(row.words ?? ""), ...words(row.see ?? "")]);
+      row.rest = new Set(words(row.text ?? ""));
+      for (const word of new Set([...row.bag, ...row.rest])) {
+        counts.set(word, (counts.get(word) ?? 0) + 1);
+      }
+    }
+    const rarity = (word) => Math.log((rows.length + 1) / ((counts.get(word) ?? 0) + 0.5));
+    return { counts, rarity };
+  }
+
+  /** How much of the rare words of a sentence a row has, from 0 to 1, and their sum. */
+  function likeness(row, asked, { counts, rarity }) {
+    let total = 0;
+    let shared = 0;
+    for (const word of asked) {
+      const rare = rarity(word);
+      total += counts.has(word) ? rare : rare / 2;
+      if (row.bag.has(word)) shared += rare;
+      else if (row.rest.has(word)) shared += rare / 2;
+    }
+    return { share: total ? shared / total : 0, shared };
+  }
+
+  // What a sentence, or a message in an unknown wording, must share with a row.
+  const SENTENCE = { shared: 4.5, share: 0.3 };
+  const MESSAGE = { shared: 11, share: 0.62 };
+
+  /** Return the ids of the rows that fit a text best, at most three; none if none fits. */
+  function rank(text, rows, known = index(rows)) {
+    const plain = clean(text);
+    const last = lastError(plain);
+    const isMessage = last >= 0 || INLINE_ERROR.test(plain) || words(plain).length > 120;
+    const scored = rows.map((row) => ({ row, score: 10 * fit(row, plain, last) }));
+    const isKnown = scored.some((each) => each.score > 0);
+    if (!isMessage || !isKnown) {
+      const least = isMessage ? MESSAGE : SENTENCE;
+      const line = plain.slice(Math.max(last, 0)).split("\n", 1)[0];
+      const asked = new Set(words(isMessage ? line : plain));
+      for (const each of scored) {
+        const { share, shared } = likeness(each.row, asked, known);
+        const isAlike = shared >= least.shared && share >= least.share;
+        if (isAlike) each.score += 10 * share + shared;
+      }
+    }
+    const found = scored.filter((each) => each.score > 0).sort((a, b) => b.score - a.score);
+    return found.slice(0, MOST).map((each) => each.row.id);
+  }
+
+  // --- the page ------------------------------------------------------------------------
+
+  const field = document.getElementById("trouble-paste");
+  if (!field) return;
+  const place = Object.fromEntries(
+    ["count", "answers", "none", "rows"].map((name) => [
+      name,
+      document.getElementById(`trouble-${name}`),
+    ]),
+  );
+  const data = JSON.parse(place.rows.textContent);
+  const rows = Object.keys(data).map((id) => {
+    const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
+    return { id, ...data[id], see: seen.textContent, text: causes.textContent };
+  });
+  const known = index(rows);
+
+  function answer(id) {
+    const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
+    const box = document.createElement("section");
+    const title = document.createElement("div");
+    title.className = "mp-seen";
+    title.append(seen.firstElementChild.cloneNode(true));
+    const here = document.createElement("p");
+    here.className = "mp-more";
+    here.innerHTML = `<a href="#symptom-${id}">This row in its table</a>`;
+    box.append(title, ...[...causes.children].map((each) => each.cloneNode(true)));
+    if (!causes.querySelector("p:not(.mp-more) a")) box.append(here);
+    return box;
+  }
+
+  function show() {
+    const text = field.value;
+    const found = text.trim() ? rank(text, rows, known) : [];
+    place.answers.replaceChildren(...found.map(answer));
+    place.none.hidden = found.length > 0 || !text.trim();
+    const answers = found.length === 1 ? "1 answer" : `${found.length} answers`;
+    place.count.textContent = text.trim() ? answers : "";
+  }
+
+  function share() {
+    const text = field.value.slice(-3000);
+    const hash = text.trim() ? `#q=${encodeURIComponent(text)}` : location.pathname;
+    history.replaceState(null, "", hash);
+  }
+
+  function fromAddress() {
+    if (!location.hash.startsWith("#q=")) return;
+    field.value = decodeURIComponent(location.hash.slice(3));
+    show();
+  }
+
+  field.addEventListener("input", () => {
+    show();
+    share();
+  });
+  addEventListener("hashchange", fromAddress);
+  fromAddress();
+
+  rank("the first one compiles the patterns", rows, known);
+  globalThis.trouble = { clean, rank: (text) => rank(text, rows, known) };
+})();
