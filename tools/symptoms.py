@@ -189,7 +189,7 @@ answer <a href="#no-message-only-a-behaviour">two questions</a>.</p>
 
 DOOR = """<form class="mp-trouble" onsubmit="location.href = 'symptoms.html#q=' +
 encodeURIComponent(this.q.value); return false">
-<label for="trouble-door">In trouble right now? Paste the traceback</label>
+<label for="trouble-door">Paste the traceback, or a line of it</label>
 <textarea id="trouble-door" name="q" rows="3" spellcheck="false"></textarea>
 <button>Read the cure</button>
 </form>"""
