@@ -175,6 +175,12 @@ MENDS = [
         "</head>",
         {0, 1},
     ),
+    # Once the index is there, the query is answered: the book's own way comes first.
+    (
+        r'<script src="searchindex\.js"></script>',
+        r'<script src="_static/search.js"></script>\n\g<0>',
+        {0, 1},
+    ),
     # No script is needed to draw the page.
     ("<script src=", "<script defer src=", None),
     # The book's name lies outside every landmark.

@@ -338,3 +338,31 @@ def test_link_lands_at_its_trap(visit, chapter):
         assert page.locator(f"[id='{anchor}']").count() == 1, f"{chapter}#{anchor}"
     off = [at for at in page.evaluate(TOPS, sorted(anchors)) if not 0 <= at[1] < 300]
     assert not off, f"{chapter}.html: {off} px from the top of the window."
+
+
+# --- the book's own search ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        # "qwertz" occurs nowhere, and does not kill the rest.
+        ("qwertz gradient accumulation", "gradient_accumulation"),
+        ("not learning", "symptoms.html#it-does-not-learn"),
+        ("out of memory", "symptoms.html#devices-and-memory"),
+        ("RuntimeError: Found dtype Long but expected Float", "symptoms.html"),
+    ],
+)
+def test_search_leads_to_the_heading(visit, query, place):
+    page = visit(f"search.html?q={query.replace(' ', '+')}").page
+    page.wait_for_selector("#search-results li a")
+    links = page.locator("#search-results li > a").evaluate_all(
+        "(links) => links.map((link) => link.getAttribute('href'))"
+    )
+    assert any(place in link for link in links[:3]), links
+
+
+def test_search_leads_to_the_field(visit):
+    page = visit("search.html?q=Target+4+is+out+of+bounds").page
+    page.get_by_role("link", name="Read its cause and cure").click()
+    page.wait_for_selector("#trouble-answers section")

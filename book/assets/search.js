@@ -1,0 +1,65 @@
+// The book's search finds a page that lacks a word of the query, weighs headings and rare words
+// most, and leads to the heading. Sphinx itself drops each page that lacks any of the words.
+
+(() => {
+  const HEADING = 4; // how much more a word weighs in a heading than in prose
+  const stemmer = new Stemmer();
+  const stems = (text) => splitQuery(text.toLowerCase()).map((word) => stemmer.stemWord(word));
+  const byWord = Search.performTermsSearch;
+
+  /** Return the pages of each word, and how rare it is. */
+  function found(words, excluded) {
+    const pages = Search._index.docnames.length;
+    return [...words].map((word) => {
+      const results = byWord(new Set([word]), excluded);
+      return { word, results, rarity: Math.log((pages + 1) / (results.length + 0.5)) };
+    });
+  }
+
+  /** Sum how rare those of the words are that a title holds. */
+  function weight(title, words) {
+    const held = new Set(stems(title));
+    return words.reduce((sum, { word, rarity }) => sum + (held.has(word) ? rarity : 0), 0);
+  }
+
+  /** Return the heading of each page that has the most of the rare words. */
+  function headings(words) {
+    const best = new Map();
+    for (const [title, places] of Object.entries(Search._index.alltitles)) {
+      const score = weight(title, words);
+      for (const [file, id] of places) {
+        if (score > (best.get(file)?.score ?? 0)) best.set(file, { score, title, id });
+      }
+    }
+    return best;
+  }
+
+  Search.performTermsSearch = (searchTerms, excluded) => {
+    const words = found(searchTerms, excluded);
+    const best = headings(words);
+    const scored = new Map();
+    for (const { results, rarity } of words) {
+      for (const result of results) {
+        const page = scored.get(result[0]) ?? [...result.slice(0, 4), 0, result[5]];
+        page[4] += rarity;
+        scored.set(result[0], page);
+      }
+    }
+    for (const page of scored.values()) {
+      page[4] += HEADING * weight(page[0].replace(/\W|_/g, " "), words); // its file's name
+      const heading = best.get(Search._index.docnames.indexOf(page[0]));
+      if (!heading) continue;
+      page[4] += HEADING * heading.score;
+      if (heading.id) page.splice(1, 2, `${page[1]} > ${heading.title}`, `#${heading.id}`);
+    }
+    return [...scored.values()].sort((a, b) => b[4] - a[4]).slice(0, 8);
+  };
+
+  // What was pasted from a traceback is the field's: it knows the messages.
+  const query = new URLSearchParams(location.search).get("q") ?? "";
+  if (!query.trim()) return;
+  const link = document.createElement("a");
+  link.href = `book/symptoms.html#q=${encodeURIComponent(query)}`;
+  link.textContent = "Is it a message, or something that goes wrong? Read its cause and cure";
+  document.getElementById("search-results").before(link);
+})();
