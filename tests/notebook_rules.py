@@ -11,6 +11,7 @@ import binascii
 import importlib
 import io
 import json
+import math
 import re
 import statistics
 import tokenize
@@ -35,6 +36,8 @@ KNOWN_MIMES = {
     VIEW_MIME,
     "application/vnd.measured-pytorch.widget+json",
 }
+# Chapters that open with a recipe, and whose traps have headings; it grows to be all.
+SECOND_EDITION = {"bce_and_logits"}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
@@ -51,6 +54,10 @@ class Chapter:
     def read(cls, path: Path) -> Chapter:
         # nbformat.read would check the file against a schema, as nbval does anyway.
         return cls(path, nbformat.v4.reads(path.read_text("utf-8")))
+
+    @property
+    def second_edition(self) -> bool:
+        return self.path.stem in SECOND_EDITION
 
     @property
     def cells(self) -> list[tuple[int, NotebookNode]]:
@@ -208,12 +215,17 @@ def rule_repeatable_text(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_opening(chapter: Chapter) -> Iterator[str]:
-    """H1 and times, the lead of at most 60 words, then the set-up cell."""
+    """H1, times and what you can do afterwards, a lead of 60 words, the set-up cell."""
     first, lead = (cell.source for cell in chapter.notebook.cells[:2])
-    if not re.fullmatch(
-        r"# .+\n\n\*\d+ minutes to read · \d+ minutes of exercises\*", first
+    if not re.match(
+        r"# .+\n\n\*\d+ minutes to read · \d+ minutes of exercises\*(\n|$)", first
     ):
         yield "cell 1: not '# title' and '*N minutes to read · N minutes of exercises*'"
+    below = first.split("\n\n")[2:]
+    if chapter.second_edition != bool(below) or (
+        below and not re.fullmatch(r"You can .*\bafterwards\b.*\.", "\n".join(below))
+    ):
+        yield "cell 1: under the minutes one sentence 'You can ... afterwards.'"
     words = len(lead.split())
     if words > 60:
         yield f"cell 2: the lead has {words} words, more than 60"
@@ -242,6 +254,33 @@ def rule_short_answer(chapter: Chapter) -> Iterator[str]:
         0
     ] + 1:
         yield f"the short answer: cells {pairs}, not one wrong and then one right"
+
+
+def rule_recipe(chapter: Chapter) -> Iterator[str]:
+    """Second edition: a recipe of 12 lines, then wrong and right of 10 that say so."""
+    if not chapter.second_edition:
+        return
+    order = [
+        (n, tag)
+        for n, cell in chapter.code
+        for tag in ("given", "recipe", "wrong", "right")
+        if tag in cell.metadata.get("tags", [])
+    ]
+    if [tag for _, tag in order] != ["given", "recipe", "wrong", "right"]:
+        yield f"the short answer: {order}, not given, recipe, wrong, right"
+        return
+    (given, _), (recipe, _), (wrong, _), (right, _) = order
+    cells = dict(chapter.cells)
+    if "hide-cell" not in cells[given].metadata.tags or recipe != given + 1:
+        yield f"cell {given}: not folded (hide-cell), straight above the recipe"
+    if re.search(r"\bhelpers\b|\.double\(", cells[recipe].source):
+        yield f"cell {recipe}: the recipe holds helpers or .double()"
+    for n, most in ((recipe, 12), (wrong, 10), (right, 10)):
+        if _lines(cells[n].source) > most:
+            yield f"cell {n}: {_lines(cells[n].source)} lines, more than {most}"
+    for n, sign in ((wrong, "# ✗ wrong: "), (right, "# ✓ right: ")):
+        if not cells[n].source.startswith(sign):
+            yield f"cell {n}: does not begin with {sign!r}"
 
 
 def rule_hero(chapter: Chapter) -> Iterator[str]:
@@ -275,6 +314,8 @@ def rule_exercises(chapter: Chapter) -> Iterator[str]:
             yield f"cell {n}: the stub does not answer 'not yet'"
         if "✓ Correct" not in "".join(map(_text, solution.outputs)):
             yield f"cell {n + 1}: the solution is not correct"
+        if not solution.metadata.get("jupyter", {}).get("outputs_hidden"):
+            yield f"cell {n + 1}: its output lies open in JupyterLab. Run `make run`"
         if not solution.source.startswith("# @title Solution\n"):
             yield f"cell {n + 1}: does not begin '# @title Solution'"
 
@@ -307,18 +348,84 @@ def rule_closing(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_sizes(chapter: Chapter) -> Iterator[str]:
-    """12 to 30 code cells, median 6 lines or less, none over 20; 25 to 70 words each."""
+    """First edition: 12 to 30 code cells, median 6 lines; 25 to 70 words for each."""
+    if chapter.second_edition:
+        return
     lines = {n: _lines(cell.source) for n, cell in chapter.code}
     if not 12 <= len(lines) <= 30:
         yield f"{len(lines)} code cells, not 12 to 30"
     if statistics.median(lines.values()) > 6:
         yield f"code cells have {statistics.median(lines.values())} lines in the median"
-    for n, count in lines.items():
-        if count > 20:
-            yield f"cell {n}: {count} lines of code, more than 20"
     words = sum(len(_plain(cell.source).split()) for _, cell in chapter.prose)
     if not 25 <= words / len(lines) <= 70:
         yield f"{words / len(lines):.0f} words of prose for each code cell, not 25 to 70"
+
+
+def rule_cell_length(chapter: Chapter) -> Iterator[str]:
+    """No cell has more than 20 lines of code."""
+    for n, cell in chapter.code:
+        if _lines(cell.source) > 20:
+            yield f"cell {n}: {_lines(cell.source)} lines of code, more than 20"
+
+
+def rule_code_width(chapter: Chapter) -> Iterator[str]:
+    """Second edition: code of 76 columns at most, 74 where it is folded: none is cut."""
+    for n, cell in chapter.code if chapter.second_edition else []:
+        tags = set(cell.metadata.get("tags", []))
+        most = 74 if {"hide-cell", "hide-input"} & tags else 76
+        for line in cell.source.splitlines():
+            if len(line) > most and "set-up" not in tags:  # that is the same everywhere
+                yield f"cell {n}: {len(line)} columns, more than {most}: {line.strip()}"
+
+
+def rule_minutes(chapter: Chapter) -> Iterator[str]:
+    """Second edition: the title's minutes are those measured, 12 at most to read."""
+    if not chapter.second_edition:
+        return
+    told = [
+        int(m) for m in re.findall(r"(\d+) minutes", chapter.notebook.cells[0].source)
+    ]
+    if told[0] != minutes_to_read(chapter) or told[0] > 12:
+        yield f"cell 1: it takes {minutes_to_read(chapter)} minutes to read, 12 at most"
+    exercises = re.findall(r"\*\* \((\d+) minutes\)", _section(chapter, "Exercises"))
+    if len(exercises) != len(chapter.tagged("exercise")):
+        yield "exercises: each begins '**1. Title** (N minutes)'"
+    elif sum(map(int, exercises)) != told[1]:
+        yield f"cell 1: the exercises take {sum(map(int, exercises))} minutes"
+
+
+def minutes_to_read(chapter: Chapter) -> int:
+    """Return the minutes at 200 words and 20 lines of code each, rounded up.
+
+    Traps, exercises, the notes and all that is folded are apart.
+    """
+    words = lines = 0
+    for section, _, text, cell in _pieces(chapter):
+        if section in CLOSING[:-1]:
+            continue
+        if cell is None:
+            open_text = re.sub(r"<details>.*?</details>", "", text, flags=re.S)
+            words += len(_plain(open_text).split())
+        elif not {"hide-cell", "hide-input"} & set(cell.metadata.get("tags", [])):
+            lines += _lines(text)
+    return math.ceil(words / 200 + lines / 20)
+
+
+def rule_traps(chapter: Chapter) -> Iterator[str]:
+    """Second edition: each trap has its heading, at most 80 words, and one cell."""
+    traps: dict[str, list[list]] = {}
+    for section, trap, text, cell in _pieces(chapter):
+        if chapter.second_edition and section == "Traps" and trap:
+            words, cells = traps.setdefault(trap, [[], []])
+            if cell is None:
+                words += _plain(text.partition("\n")[2]).split()
+            else:
+                cells.append(cell)
+    for trap, (words, cells) in traps.items():
+        if len(words) > 80 or len(cells) != 1:
+            yield f"trap {trap!r}: {len(words)} words, {len(cells)} cells, not 80 and 1"
+    if chapter.second_edition and len(traps) < 3:
+        yield f"traps: {len(traps)} headings '### ...', not 3 or more"
 
 
 def rule_plain_markdown(chapter: Chapter) -> Iterator[str]:
@@ -446,6 +553,24 @@ def _section(chapter: Chapter, heading: str) -> str:
     """Return the text under a second-level heading."""
     text = "\n\n".join(cell.source for _, cell in chapter.prose)
     return text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def _pieces(
+    chapter: Chapter,
+) -> Iterator[tuple[str, str, str, NotebookNode | None]]:
+    """Return section, heading below it, text, and cell if it is code: prose is cut at headings."""
+    section = below = ""
+    for _, cell in chapter.cells:
+        if cell.cell_type == "code":
+            yield section, below, cell.source, cell
+            continue
+        for text in re.split(r"^(?=##+ )", cell.source, flags=re.M):
+            head = re.match(r"(##+) (.+)", text)
+            if head:
+                section, below = (
+                    (head[2], "") if head[1] == "##" else (section, head[2])
+                )
+            yield section, below, text, None
 
 
 def _lines(source: str) -> int:

@@ -126,12 +126,19 @@ def canonical(notebook: NotebookNode, stem: str) -> str:
 
 def _fold(cell: NotebookNode) -> None:
     """Fold a cell tagged hide-cell in JupyterLab and Colab too, under its title."""
-    for key in ("jupyter", "cellView", "mystnb"):  # a copied cell brings the old ones
+    for key in (
+        "jupyter",
+        "collapsed",
+        "cellView",
+        "mystnb",
+    ):  # a copied cell brings the old ones
         cell.metadata.pop(key, None)
     if "hide-cell" not in cell.metadata.get("tags", []) or not cell.source:
         return
     title = cell.source.splitlines()[0].removeprefix("# @title ").partition(":")[0]
     cell.metadata["jupyter"] = {"source_hidden": True}
+    if "solution" in cell.metadata["tags"]:  # its output gives the answer away too
+        cell.metadata["jupyter"]["outputs_hidden"] = cell.metadata["collapsed"] = True
     cell.metadata["cellView"] = "form"
     cell.metadata["mystnb"] = {
         "code_prompt_show": f"{title}: show",

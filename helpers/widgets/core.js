@@ -159,8 +159,9 @@ export function slider(text, { min, max, step }, oninput) {
   };
 }
 
-// A line plot: `draw([{role, points}])`, and a dotted vertical line at `mark(x)`.
-export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
+// A line plot: `draw([{role, points}])`, `dots([{role, at}])`, and a dotted vertical line at
+// `mark(x)`. With `onpick` a reader drags that line, or touches where it should be.
+export function plot({ title, x, y, xTicks, yTicks, xLabel, onpick }) {
   const [width, height, left, bottom, top, right] = [340, 200, 38, 34, 24, 12];
   const px = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
   const py = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - bottom - top);
@@ -204,8 +205,25 @@ export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
     svg("text", { x: left, y: 14 }, title),
     svg("text", { x: (width + left) / 2, y: height - 4, "text-anchor": "middle" }, xLabel),
     curves,
-    marker,
   );
+  if (onpick) {
+    const pick = ({ clientX }) => {
+      const box = root.getBoundingClientRect();
+      const share = ((clientX - box.left) / box.width) * width - left;
+      const value = x[0] + (share / (width - left - right)) * (x[1] - x[0]);
+      onpick(Math.min(Math.max(value, x[0]), x[1]));
+    };
+    root.classList.add("mp-pick");
+    root.addEventListener("pointerdown", (event) => {
+      root.setPointerCapture(event.pointerId);
+      pick(event);
+    });
+    root.addEventListener("pointermove", (event) => {
+      if (event.buttons) pick(event);
+    });
+  }
+  const spots = svg("g");
+  root.append(spots);
   return {
     root,
     draw(lines) {
@@ -220,7 +238,15 @@ export function plot({ title, x, y, xTicks, yTicks, xLabel }) {
         ),
       );
     },
+    dots(list) {
+      spots.replaceChildren(
+        ...list.map(({ role, at: [a, b] }) =>
+          svg("circle", { class: `mp-dot mp-${role}`, cx: px(a), cy: py(b), r: 5 }),
+        ),
+      );
+    },
     mark(value) {
+      root.append(marker);
       marker.setAttribute("x1", px(value));
       marker.setAttribute("x2", px(value));
     },

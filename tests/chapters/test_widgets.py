@@ -3,7 +3,7 @@
 import pytest
 from traitlets import TraitError
 
-from helpers.chapters.bce_and_logits import BceExplorer
+from helpers.chapters.bce_and_logits import BceExplorer, LogitsTraining
 from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
 from helpers.chapters.softmax_dim import SoftmaxDim
 from helpers.exercises.number_box import AnswerBox
@@ -17,11 +17,12 @@ def test_repr_is_the_same_sentence_every_time():
 
 
 CHANGES = [
-    (BceExplorer, {"values": [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]}),
-    (BceExplorer, {"targets": [[1, 1, 1], [0, 0, 1]]}),
-    (BceExplorer, {"kind": "logits"}),
     (BceExplorer, {"target": 1}),
+    (BceExplorer, {"shows": "loss"}),
     (BceExplorer, {"logit": -3.5}),
+    (BceExplorer, {"guess": 0.0}),
+    (LogitsTraining, {"bias": 20}),
+    (LogitsTraining, {"seed": 1}),
     (SoftmaxDim, {"dim": 0}),
     (SoftmaxDim, {"logits": [[[0.0, 1.0]] * 3] * 2}),
     (CrossEntropyMargin, {"margin": 1.0}),
@@ -42,8 +43,20 @@ def test_digest_changes_with_whatever_is_shown(widget, change):
 
 def test_front_end_is_core_and_then_its_own():
     text = BceExplorer()._esm
-    assert text.index("export function slider") < text.index("export function sigmoid")
+    parts = [
+        "export function slider",
+        "export function sigmoid",
+        "export function cliff",
+    ]
+    assert sorted(parts, key=text.index) == parts
     assert "--mp-correct" in BceExplorer()._css
+
+
+def test_live_training_has_what_both_of_its_bases_share():
+    text = LogitsTraining()._esm
+    shared = ["export function plot", "export function player", "export const PAIRS"]
+    assert all(text.count(part) == 1 for part in shared)
+    assert text.rindex("export const PAIRS") < text.index("export function train")
 
 
 @pytest.mark.parametrize("box", [AnswerBox, AnswerTable])
@@ -61,40 +74,31 @@ def test_what_the_boxes_share_stands_between_core_and_their_own(box):
             BceExplorer,
             {"value": 3},
             TypeError,
-            r"no setting 'value'. It has: kind, logit, target",
+            r"no setting 'value'. It has: guess, logit, shows, target",
         ),
         (BceExplorer, {"_esm": ""}, TypeError, "no setting '_esm'"),
         (
-            BceExplorer,
-            {"values": [[1.0, 2.0]]},
+            SoftmaxDim,
+            {"logits": [[[0, 1]] * 3, [[0, "a"]] * 3]},
             TraitError,
-            "values.* a list of length 2, not the list",
+            r"to 20, not the \w+ 'a'",
         ),
         (
-            BceExplorer,
-            {"values": [[1, 2, 3], [1, 2, 99]]},
+            SoftmaxDim,
+            {"logits": [[[0, 1]] * 3, [[0, float("nan")]] * 3]},
             TraitError,
-            r"from -60 to 60, not the \w+ 99",
+            "to 20, not the float nan",
         ),
+        (LogitsTraining, {"seed": -1}, TraitError, "from 0 to 9999, not the int -1"),
         (
-            BceExplorer,
-            {"values": [[1, 2, 3], [1, 2, "a"]]},
+            LogitsTraining,
+            {"bias": 0.5},
             TraitError,
-            r"from -60 to 60, not the \w+ 'a'",
+            "from -40 to 40, not the float 0.5",
         ),
-        (
-            BceExplorer,
-            {"values": [[1, 2, 3], [1, 2, float("nan")]]},
-            TraitError,
-            "to 60, not the float nan",
-        ),
-        (
-            BceExplorer,
-            {"targets": [[0, 1, 1], [0, 0, 2]]},
-            TraitError,
-            "from 0 to 1, not the int 2",
-        ),
-        (BceExplorer, {"kind": "scores"}, TraitError, "kind"),
+        (LogitsTraining, {"data": {}}, TraitError, "data cannot be set"),
+        (BceExplorer, {"shows": "scores"}, TraitError, "shows"),
+        (BceExplorer, {"guess": 101}, TraitError, r"guess.* from -100 to 100"),
         (
             SoftmaxDim,
             {"logits": [[[0.0]]]},

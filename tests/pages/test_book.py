@@ -13,8 +13,6 @@ from notebook_rules import Chapter, notebooks
 from repository import ROOT, build_book
 from visit import NARROW, READY
 
-from helpers.chapters.bce_and_logits import BceExplorer
-
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_every_picture_has_the_alt_text_of_its_cell(book, path):
@@ -138,93 +136,87 @@ def explorer(visit):
     return page, page.get_by_role("group", name="BCE explorer")
 
 
-def total(explorer):
-    return explorer.locator(".mp-total").inner_text()
+def shown(explorer):
+    """The numbers of the table: for each loss at the guess, then now."""
+    rows = explorer.locator("tbody tr").all()
+    return [row.locator("td").all_inner_texts() for row in rows]
 
 
-def test_explorer_starts_with_the_worked_example(explorer):
+HIDDEN = [["–", "–"], ["–", "–"]]
+
+
+def test_explorer_answers_nothing_before_a_guess(explorer):
     _, widget = explorer
-    outputs = widget.locator(".bce-table output").all_inner_texts()
-    assert outputs == [
-        "0.5095",
-        "1.4997",
-        "0.4408",
-        "0.8167",
-        "0.4780",
-        "0.3630",
-        "1.1267",
-        "0.6559",
-    ]
-    assert total(widget) == "0.7363"
+    assert shown(widget) == HIDDEN
+    assert widget.locator(".mp-curve, .mp-dot").count() == 0
+    assert "16.6" not in widget.inner_text()
+    widget.get_by_label("Logit, as a number").fill("60")
+    assert shown(widget) == HIDDEN
 
 
-def test_explorer_takes_the_values_as_logits(explorer):
+def test_explorer_compares_the_guess_with_the_answer(explorer):
     _, widget = explorer
-    widget.get_by_label("logits", exact=True).check()
-    assert total(widget) == "0.7041"
+    widget.get_by_label("Logit, as a number").fill("60")
+    widget.get_by_role("button", name="Lock my guess").click()
+    widget.get_by_label("Logit, as a number").fill("10")
+    assert "Your guess: 60.00. It happens at 16.64." in widget.inner_text()
+    assert shown(widget) == [["0.0000", "1.0000"], ["1.0000", "1.0000"]]
+    widget.get_by_label("loss", exact=True).check()
+    assert shown(widget)[0] == ["100.0000", "60.0000"]
+    assert_curves_stay_inside(widget)
+    widget.get_by_label("● 1", exact=True).check()
+    assert shown(widget) == HIDDEN
+    widget.get_by_role("button", name="Reset").click()
+    assert widget.get_by_label("○ 0", exact=True).is_checked()
 
 
 def test_explorer_by_keyboard_alone(explorer):
     page, widget = explorer
-    field = widget.get_by_label("value, sample 2, label 3")
-    field.focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("0,9")
-    assert total(widget) == "0.5661"
-    page.keyboard.press("ArrowUp")
-    assert field.input_value() == "0.91"
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")  # the target below it becomes 0
-    page.keyboard.press(
-        "Tab"
-    )  # "One logit" begins: its target, then its range, its slider
+    widget.get_by_label("○ 0", exact=True).focus()
     page.keyboard.press("ArrowRight")
     assert widget.get_by_label("● 1", exact=True).is_checked()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
+    for _ in range(3):  # past the plot's choice and the button "Reset"
+        page.keyboard.press("Tab")
     page.keyboard.press("Home")
     assert widget.get_by_label("Logit", exact=True).input_value() == "-100"
-    assert widget.locator("tbody tr").nth(2).inner_text().split()[-2:] == [
-        "100.0000",
-        "0.0000",
-    ]
-
-
-def test_explorer_refuses_what_bceloss_refuses(explorer):
-    _, widget = explorer
-    field = widget.get_by_label("value, sample 1, label 1")
-    field.fill("1.5")
-    field.blur()
-    assert total(widget) == "error"
-    assert field.get_attribute("aria-invalid") == "true"
-    assert "should be between 0 and 1" in widget.inner_text()
-    widget.get_by_role("button", name="Reset").click()
-    assert total(widget) == "0.7363"
+    page.keyboard.press("Tab")
+    page.keyboard.type("-28,3")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert "Your guess: −28.29. It happens at −28.32." in widget.inner_text()
 
 
 def test_explorer_keeps_the_last_number_instead_of_nonsense(explorer):
     _, widget = explorer
-    field = widget.get_by_label("value, sample 1, label 1")
+    field = widget.get_by_label("Logit, as a number")
+    field.fill("30")
     field.fill("abc")
     assert field.get_attribute("aria-invalid") == "true"
-    assert total(widget) == "0.7363"
     field.blur()
-    assert field.input_value() == "0.3992"
+    assert field.input_value() == "30"
     assert field.get_attribute("aria-invalid") == "false"
 
 
-def test_explorer_shows_the_cliff_by_mouse(explorer):
+def test_explorer_is_dragged_on_its_plot(explorer):
     page, widget = explorer
-    widget.get_by_label("15 to 18").check()
-    slider = widget.get_by_label("Logit", exact=True)
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
-    assert 17.4 < float(slider.input_value()) < 17.9
-    assert_curves_stay_inside(widget)
-    pitfall, correct = (widget.locator("tbody tr").nth(i).inner_text() for i in (2, 3))
-    assert pitfall.split()[-2:] == ["100.0000", "0.0000"]
-    assert correct.split()[-1] == "1.0000"
+    chart = widget.locator("svg.mp-pick")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], middle, steps=5)
+    dragged = float(widget.get_by_label("Logit", exact=True).input_value())
+    page.mouse.move(box["x"] + 2 * box["width"], middle)
+    assert widget.get_by_label("Logit", exact=True).input_value() == "100"
+    page.mouse.up()
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    assert widget.get_by_label("Logit", exact=True).input_value() == "100"
+    left, right = 38 / 340, 12 / 340  # the margins of the plot
+    assert dragged == pytest.approx(
+        200 * (0.8 - left) / (1 - left - right) - 100, abs=1
+    )
 
 
 def assert_curves_stay_inside(widget):
@@ -246,10 +238,16 @@ def test_explorer_works_by_touch(chromium, address):
     page.goto(address + "notebooks/bce_and_logits.html")
     page.wait_for_function(READY)
     widget = page.get_by_role("group", name="BCE explorer")
-    widget.get_by_label("target, sample 1, label 2").tap()
-    p, y = BceExplorer().values, [[0, 0, 1], [0, 0, 1]]
-    loss = F.binary_cross_entropy(torch.tensor(p), torch.tensor(y).float())
-    assert total(widget) == f"{loss:.4f}"
+    widget.get_by_label("● 1", exact=True).tap()
+    box = widget.locator("svg.mp-pick").bounding_box()
+    page.touchscreen.tap(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    widget.get_by_role("button", name="Lock my guess").tap()
+    guess = float(widget.get_by_label("Logit", exact=True).input_value())
+    assert -85 < guess < -75
+    p = torch.sigmoid(torch.tensor(guess, requires_grad=True))
+    loss = F.binary_cross_entropy(p, torch.tensor(1.0))
+    widget.get_by_label("loss", exact=True).tap()
+    assert shown(widget)[0][0] == f"{loss:.4f}"
     context.close()
 
 
@@ -257,12 +255,12 @@ def test_answer_box_answers_without_a_kernel(visit):
     page = visit("notebooks/bce_and_logits.html").page
     box = page.get_by_role("group", name="Answer box").first
     field, button = box.get_by_role("textbox"), box.get_by_role("button", name="Check")
-    field.fill("33.33")
+    field.fill("0.88")
     button.click()
-    assert "✗ Hint: that is all samples over positives" in box.inner_text()
-    field.fill("970/30")
+    assert "✗ Hint: that is sigmoid(2), with the weight still in it" in box.inner_text()
+    field.fill("5/72")
     field.press("Enter")
-    assert "✓ Correct: 970 negatives for 30 positives" in box.inner_text()
+    assert "✓ Correct: 2 − ln 99 = −2.595" in box.inner_text()
 
 
 def test_book_works_from_a_folder_without_a_server(chromium, book):
@@ -271,14 +269,16 @@ def test_book_works_from_a_folder_without_a_server(chromium, book):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto((book / "notebooks" / "bce_and_logits.html").as_uri())
     page.wait_for_function(READY)
-    assert total(page) == "0.7363"
+    widget = page.get_by_role("group", name="BCE explorer")
+    widget.get_by_role("button", name="Lock my guess").click()
+    assert "It happens at 16.64" in widget.inner_text()
     assert errors == []
     page.close()
 
 
 def test_two_views_of_one_state_do_not_share_listeners_with_others(visit):
     """The two boxes on the page are independent of each other."""
-    page = visit("notebooks/bce_and_logits.html").page
+    page = visit("notebooks/mixed_precision.html").page
     first, second = page.get_by_role("group", name="Answer box").all()
     first.get_by_role("textbox").fill("1")
     first.get_by_role("button", name="Check").click()

@@ -107,6 +107,16 @@ def test_hidden_cell_is_folded_everywhere(tmp_path):
     assert metadata["mystnb"]["code_prompt_show"] == "Solution: show"
 
 
+def test_output_of_a_solution_is_hidden_too(tmp_path):
+    """In JupyterLab; what does not know its key follows the older one, ``collapsed``."""
+    tags = ["solution", "hide-cell"]
+    path = notebook(tmp_path / "a.ipynb", "# @title Solution\n1", tags=tags)
+    assert run.main([str(path)]) == 0
+    metadata = json.loads(path.read_text())["cells"][0]["metadata"]
+    assert metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+    assert metadata["collapsed"] is True
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_interrupted_run_changes_nothing_and_stops_its_kernels(tmp_path, name):
     mark = tmp_path / "kernel"

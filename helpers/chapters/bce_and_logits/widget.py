@@ -1,23 +1,19 @@
-"""The worked BCE example, editable, above one logit on a slider."""
+"""One logit, two losses: guess where the gradient breaks, then drag through it."""
 
 from traitlets import Enum
 
-from helpers.widgets.base import BookWidget
-from helpers.widgets.traits import Number, Whole, grid
-
-VALUES = [[0.3992, 0.2232, 0.6435], [0.3800, 0.3044, 0.3241]]
-TARGETS = [[0, 1, 1], [0, 0, 1]]
+from helpers.chapters.bce_and_logits.losses import BinaryLosses
+from helpers.widgets.traits import Number
 
 
-class BceExplorer(BookWidget):
-    """Show what each element adds to the loss, and where float32 runs out.
+class BceExplorer(BinaryLosses):
+    """Let a reader guess from which logit on a loss loses its gradient, then show it.
 
     Args:
-        values: 2 rows of 3 numbers, each from -60 to 60.
-        targets: 2 rows of 3, each 0 or 1.
-        kind: what the values are, ``"probabilities"`` or ``"logits"``.
-        target: the target of the single logit below, 0 or 1.
-        logit: the single logit, from -100 to 100.
+        target: the truth, 0 or 1.
+        shows: what the plot shows, ``"gradient"`` or ``"loss"``.
+        logit: where the marker stands, from -100 to 100.
+        guess: the reader's guess, or None while the curves are hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -25,10 +21,9 @@ class BceExplorer(BookWidget):
     """
 
     label = "BCE explorer"
-    height_px = (784, 1176)
+    height_px = (612, 609)
 
-    values = grid(VALUES, Number(min=-60, max=60)).tag(sync=True)
-    targets = grid(TARGETS, Whole(min=0, max=1)).tag(sync=True)
-    kind = Enum(["probabilities", "logits"], "probabilities").tag(sync=True)
     target = Enum([0, 1], 0).tag(sync=True)
-    logit = Number(16.0, min=-100, max=100).tag(sync=True)
+    shows = Enum(["gradient", "loss"], "gradient").tag(sync=True)
+    logit = Number(0.0, min=-100, max=100).tag(sync=True)
+    guess = Number(None, allow_none=True, min=-100, max=100).tag(sync=True)
