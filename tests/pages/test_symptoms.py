@@ -294,7 +294,9 @@ def test_unknown_text_is_told_so_and_offered_the_tables(field):
 
 def test_index_leads_a_pasted_text_to_the_field(visit):
     page = visit("book/index.html").page
-    page.get_by_label("Paste the traceback, or a line of it").fill("Target 4 is out of bounds.")
+    page.get_by_label("Paste the traceback, or a line of it").fill(
+        "Target 4 is out of bounds."
+    )
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("#trouble-answers section")
