@@ -10,8 +10,6 @@
     /\b\w*(?:Error|Exception|Warning):|\bTraceback\b|^\s*(?:fatal|error|warning)\b/im;
   // A line of code that holds the template of a message, not the message.
   const CODE = /^\s*(?:-+>\s*)?\d*\s*(?:raise|warnings\.warn|def|if|elif|return|assert)\b/;
-  const FRAME =
-    /^\s*(?:File ".*", line \d+|File .*:\d+|.*\.(?:py|ipynb)[:(\]].{0,60}in\b.*|-+>|[│╭╰])/;
 
   /** Strip what differs from reader to reader: colours, frames, curly quotes, backticks. */
   function clean(text) {
@@ -116,6 +114,7 @@
   // What a sentence, or a message in an unknown wording, must share with a row.
   const SENTENCE = { shared: 4.5, share: 0.3 };
   const MESSAGE = { shared: 11, share: 0.62 };
+  const WORD = { shared: 1, share: 0.9 };
 
   /** Return the ids of the rows that fit a text best, at most three; none if none fits. */
   function rank(text, rows, known = index(rows)) {
@@ -125,9 +124,9 @@
     const scored = rows.map((row) => ({ row, score: 10 * fit(row, plain, last) }));
     const isKnown = scored.some((each) => each.score > 0);
     if (!isMessage || !isKnown) {
-      const least = isMessage ? MESSAGE : SENTENCE;
       const line = plain.slice(Math.max(last, 0)).split("\n", 1)[0];
       const asked = new Set(words(isMessage ? line : plain));
+      const least = isMessage ? MESSAGE : asked.size > 2 ? SENTENCE : WORD;
       for (const each of scored) {
         const { share, shared } = likeness(each.row, asked, known);
         const isAlike = shared >= least.shared && share >= least.share;
@@ -151,7 +150,9 @@
   const data = JSON.parse(place.rows.textContent);
   const rows = Object.keys(data).map((id) => {
     const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
-    return { id, ...data[id], see: seen.textContent, text: causes.textContent };
+    const said = seen.cloneNode(true);
+    for (const version of said.querySelectorAll(".mp-from")) version.remove();
+    return { id, ...data[id], see: said.textContent, text: causes.textContent };
   });
   const known = index(rows);
 
@@ -185,8 +186,9 @@
   }
 
   function fromAddress() {
-    if (!location.hash.startsWith("#q=")) return;
-    field.value = decodeURIComponent(location.hash.slice(3));
+    const text = new URLSearchParams(location.hash.slice(1)).get("q");
+    if (text === null || text === field.value) return;
+    field.value = text;
     show();
   }
 
