@@ -53,20 +53,6 @@ class FromNotebooks(SphinxDirective):
         return box.children
 
 
-class Chapters(FromNotebooks):
-    """``:::{chapters}``: each part with its chapters and their times."""
-
-    def markdown(self) -> list[str]:
-        text = []
-        for caption, paths in claims.parts():
-            text += [f"**{caption}**", ""]
-            for path in paths:
-                title, times = claims.title_and_times(path)
-                text.append(f"- [{title}](../notebooks/{path.name})  \n  {times}")
-            text.append("")
-        return text
-
-
 class FactCheck(FromNotebooks):
     """``:::{fact-check}``: every claim with its verdict, as the chapters give them."""
 
@@ -241,7 +227,6 @@ def _with_one_sheet(text: str) -> str:
 
 
 def setup(app: Sphinx) -> dict:
-    app.add_directive("chapters", Chapters)
     app.add_directive("fact-check", FactCheck)
     app.add_directive("take-home", TakeHome)
     formulas.setup(app)

@@ -31,7 +31,8 @@ function question(y, guess) {
       `The truth is class ${y}. From which logit on does sigmoid + BCELoss send less than half ` +
       "of the gradient that it should? Put the dotted line there, then lock your guess."
     );
-  return `Your guess: ${format(guess, 2)}. It happens at ${format(cliff(y), 2)}. Now drag the line.`;
+  const found = format(cliff(y), 2);
+  return `Your guess: ${format(guess, 2)}. It happens at ${found}. Now drag the line.`;
 }
 
 function render({ model, el: host }) {
@@ -64,22 +65,8 @@ function render({ model, el: host }) {
     type: "button",
     onclick: () => update(model, "guess", model.get("guess") === null ? model.get("logit") : null),
   });
-  const reset = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        for (const [name, value] of Object.entries({
-          guess: null,
-          target: 0,
-          shows: "gradient",
-          logit: 0,
-        }))
-          update(model, name, value);
-      },
-    },
-    "Reset",
-  );
+  const start = { guess: null, target: 0, shows: "gradient", logit: 0 };
+  const reset = resetButton(model, start);
   let chart;
 
   function redraw() {
