@@ -220,6 +220,27 @@ def test_there_are_200_real_problems_with_sources():
     assert not unknown, f"trouble_cases.json: no such rows: {unknown}"
 
 
+def test_rows_tell_the_real_causes():
+    """``told_by`` is the place of a case's real cause in its first row, or null.
+
+    A ``cause`` that begins with "likely" is read from the text, for its thread does not settle it.
+    """
+    cases = [case for case in CASES["cases"] if case["message"]]
+    told = [case for case in cases if case["told_by"] is not None]
+    lost = [
+        (case["cause"], case["url"])
+        for case in told
+        if case["told_by"] not in range(len(ROWS[case["rows"][0]]["causes"]))
+    ]
+    assert not lost, f"trouble_cases.json, told_by: the row has no such cause: {lost}"
+    assert all(case["cause"] for case in cases)
+    untold = [(case["rows"][0], case["url"]) for case in cases if case not in told]
+    assert len(told) >= 0.95 * len(cases), (
+        f"symptoms.yml: {len(untold)} of {len(cases)} real problems have a cause that "
+        f"their row does not name: {untold}. Add it to the row, and set `told_by`."
+    )
+
+
 def test_field_is_silent_about_other_errors(field):
     answered = [text for text in CASES["unrelated"] if answers(field, text)]
     assert len(CASES["unrelated"]) == 60
