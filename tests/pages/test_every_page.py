@@ -18,8 +18,14 @@ from visit import (
 )
 
 # What comes over the wire before a reader scrolls, pictures below the fold apart. A
-# chapter has its widgets, the symptom page its rows and patterns; the others have text.
-FIRST_LOAD_KB = {"notebooks": 240, "book/symptoms.html": 185, "others": 150}
+# chapter has its widgets, the symptom page its rows and patterns, the search page the
+# words of all pages; the others have text.
+FIRST_LOAD_KB = {
+    "notebooks": 240,
+    "book/symptoms.html": 185,
+    "search.html": 165,
+    "others": 150,
+}
 REQUESTS = 20
 
 
