@@ -10,7 +10,6 @@ from functools import cache
 from typing import NamedTuple
 
 import claims
-import nbformat
 import yaml
 from docutils import nodes
 from markdown_it import MarkdownIt
@@ -63,8 +62,8 @@ def _place(row: str, text: str, chapters: dict) -> Place:
 def places(chapter: str) -> dict[str, str]:
     """Return the headings and traps of a chapter by the id that each has on its page."""
     path = claims.ROOT / "notebooks" / f"{chapter}.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    cells = claims.cells(path)
+    text = "\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
     found = re.findall(r"^#{2,3} (.+)$", text, re.M) + TRAP.findall(text)
     return {nodes.make_id(name.replace("`", "")): name for name in found}
 
