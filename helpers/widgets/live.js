@@ -53,6 +53,84 @@ export function backward({ inputs, outputs }, x, slopes) {
   return { weight, bias };
 }
 
+// What those slopes ask of the rows that went in: the slopes at the layer before.
+export function backwardInputs({ inputs, outputs, weight }, slopes) {
+  const out = new Float64Array((slopes.length / outputs) * inputs);
+  for (let at = 0, from = 0; at < slopes.length; from += inputs)
+    for (let k = 0; k < outputs; k++, at++)
+      for (let j = 0; j < inputs; j++) out[from + j] += slopes[at] * weight[k * inputs + j];
+  return out;
+}
+
+// ReLU lets slopes through where it let the numbers through.
+export const relu = (x) => x.map((v) => Math.max(v, 0));
+export const reluSlopes = (x, slopes) => slopes.map((v, i) => (x[i] > 0 ? v : 0));
+
+// Dense layers with ReLU between them. `sizes` are the numbers of features, as [64, 20, 10].
+export function network(sizes, random) {
+  return sizes.slice(1).map((outputs, i) => linear(sizes[i], outputs, random));
+}
+
+// What goes into each layer, and at the end the logits.
+export function trace(layers, x) {
+  const seen = [x];
+  layers.forEach((layer, i) => {
+    const out = forward(layer, seen.at(-1));
+    seen.push(i < layers.length - 1 ? relu(out) : out);
+  });
+  return seen;
+}
+
+// The gradients of all layers, from the slopes at the logits. Where a ReLU gave 0 its input
+// was 0 or below, so that what it gave is enough to know.
+export function gradients(layers, seen, slopes) {
+  const found = [];
+  for (let i = layers.length - 1; i >= 0; i--) {
+    found.unshift(backward(layers[i], seen[i], slopes));
+    if (i > 0) slopes = reluSlopes(seen[i], backwardInputs(layers[i], slopes));
+  }
+  return found;
+}
+
+// Softmax over each row of `classes` numbers.
+export function softmaxRows(logits, classes) {
+  const out = new Float64Array(logits.length);
+  for (let from = 0; from < logits.length; from += classes) {
+    const row = logits.subarray(from, from + classes);
+    const top = Math.max(...row);
+    const sum = row.reduce((total, v) => total + Math.exp(v - top), 0);
+    row.forEach((v, i) => {
+      out[from + i] = Math.exp(v - top) / sum;
+    });
+  }
+  return out;
+}
+
+// The mean cross-entropy of logits, and its slope at each of them.
+export function crossEntropy(logits, labels, classes) {
+  const slopes = softmaxRows(logits, classes);
+  let loss = 0;
+  labels.forEach((label, n) => {
+    loss -= logSoftmaxAt(logits.subarray(n * classes, (n + 1) * classes), label);
+    slopes[n * classes + label] -= 1;
+  });
+  return { loss: loss / labels.length, slopes: slopes.map((v) => v / labels.length) };
+}
+
+function logSoftmaxAt(row, k) {
+  const top = Math.max(...row);
+  return row[k] - top - Math.log(row.reduce((total, v) => total + Math.exp(v - top), 0));
+}
+
+// The share of rows whose largest number stands at the label.
+export function accuracy(logits, labels, classes) {
+  const right = labels.filter((label, n) => {
+    const row = logits.subarray(n * classes, (n + 1) * classes);
+    return row.indexOf(Math.max(...row)) === label;
+  });
+  return right.length / labels.length;
+}
+
 // One step of plain SGD, in place.
 export function descend(layer, gradient, rate) {
   for (const name of ["weight", "bias"])
