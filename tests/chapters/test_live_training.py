@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import json
 
 import numpy as np
@@ -36,7 +37,7 @@ STEPS = """(() => {
 
 def test_50_steps_of_a_network_are_torch_s(front_end):
     sizes, data = [64, 12, 8, 10], digits()
-    layers = [nn.Linear(a, b).double() for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [nn.Linear(a, b).double() for a, b in itertools.pairwise(sizes)]
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     x, y = data.x_train[:40].double(), data.y_train[:40]
     settings = {
