@@ -6,7 +6,7 @@ BIN := .venv/bin
 # command first needs it. Versions are those of constraints.txt.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q
 FAILED := { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
-PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
+PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* book/data/* notebooks/*.ipynb) \
          $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help

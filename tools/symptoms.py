@@ -7,6 +7,7 @@ import html
 import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import claims
@@ -18,6 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 DATA = claims.ROOT / "book/data/symptoms.yml"
+ROWS = "trouble-rows.js"
 TRAP = re.compile(r"^> \*\*Trap: (.+?)\.?\*\*", re.M)
 INLINE = MarkdownIt()
 
@@ -94,7 +96,20 @@ def code(text: str) -> str:
 
 def link(place: Place, chapters: dict) -> str:
     name = inline(f"{chapters[place.chapter]}: {place.heading}")
-    return f'<a href="../notebooks/{place.chapter}.html#{place.anchor}">{name}</a>'
+    return f'<a href="../{address(place)}">{name}</a>'
+
+
+def address(place: Place) -> str:
+    return f"notebooks/{place.chapter}.html#{place.anchor}"
+
+
+def title(row: dict) -> str:
+    """Return a row in one line of plain text, as a link names it."""
+    return (
+        row["see"]
+        if "see" in row
+        else [*row.get("text", ()), *row.get("quoted", ())][0]
+    )
 
 
 def seen(row: dict) -> str:
@@ -142,16 +157,14 @@ def table(rows: list[dict], chapters: dict) -> str:
 
 def questions(data: dict) -> str:
     """Return the tree of questions: two clicks, and a third on the row."""
-    title = {row["id"]: inline(row["see"]) for row in data["rows"] if "see" in row}
-    title |= {
-        row["id"]: code((row.get("text") or list(row["quoted"]))[0])
+    titles = {
+        row["id"]: (inline if "see" in row else code)(title(row))
         for row in data["rows"]
-        if "see" not in row
     }
 
     def leaf(each: dict) -> str:
         items = "".join(
-            f'<li><a href="#symptom-{i}">{title[i]}</a></li>' for i in each["rows"]
+            f'<li><a href="#symptom-{i}">{titles[i]}</a></li>' for i in each["rows"]
         )
         ask = inline(each["ask"])
         return f"<details><summary>{ask}</summary><ul>{items}</ul></details>"
@@ -164,15 +177,11 @@ def questions(data: dict) -> str:
 
 
 def field(data: dict) -> str:
-    """Return the field, what it answers with, and the patterns that its script reads."""
+    """Return the field, and the place of its answers."""
     kinds = ", ".join(
         f'<a href="#{nodes.make_id(title)}">{html.escape(title)}</a>'
         for title in data["kinds"].values()
     )
-    keys = ("match", "words", "special")
-    rows = {r["id"]: {k: r[k] for k in keys if k in r} for r in data["rows"]}
-    patterns = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-    patterns = patterns.replace("<", r"\u003c")  # no text in it can end the script
     return f"""<div class="mp-trouble">
 <label for="trouble-paste">Paste a traceback or a line of it, or say what happens</label>
 <textarea id="trouble-paste" rows="6" spellcheck="false" autocomplete="off"></textarea>
@@ -182,8 +191,31 @@ def field(data: dict) -> str:
 answer <a href="#no-message-only-a-behaviour">two questions</a>.</p>
 <noscript>The field needs JavaScript; the tables below do not.</noscript>
 </div>
-<script type="application/json" id="trouble-rows">{patterns}</script>
+<script src="../_static/{ROWS}"></script>
 <script src="../_static/trouble.js"></script>"""
+
+
+def write_rows(app: Sphinx, exception: Exception | None) -> None:
+    """Write what the field and the search know of the rows: patterns, words, a title, a link.
+
+    It is a script, for a page that is opened from a folder can load nothing else.
+    """
+    if exception or app.builder.name != "html":
+        return
+    data = load()
+    rows = {
+        row["id"]: {
+            **{key: row[key] for key in ("match", "words", "special") if key in row},
+            "see": title(row).replace("`", ""),
+            "at": next(
+                map(address, links([row])), f"book/symptoms.html#symptom-{row['id']}"
+            ),
+        }
+        for row in data["rows"]
+    }
+    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    path = Path(app.outdir, "_static", ROWS)
+    path.write_text(f"globalThis.troubleRows = {text};\n", encoding="utf-8")
 
 
 DOOR = """<form class="mp-trouble" onsubmit="location.href = 'symptoms.html#q=' +
@@ -244,3 +276,4 @@ def name_traps(app: Sphinx, doctree: nodes.document) -> None:
 def setup(app: Sphinx) -> None:
     app.add_directive("symptoms", Symptoms)
     app.connect("doctree-read", name_traps)
+    app.connect("build-finished", write_rows)

@@ -1,8 +1,10 @@
 // The book's search finds a page that lacks a word of the query, weighs headings and rare words
 // most, and leads to the heading. Sphinx itself drops each page that lacks any of the words.
+// What is known of a message or a behaviour stands before the pages.
 
 (() => {
   const HEADING = 4; // how much more a word weighs in a heading than in prose
+  const ABOUT = /fact_check|versions/; // of the book itself: seldom what is looked for
   const stemmer = new Stemmer();
   const stems = (text) => splitQuery(text.toLowerCase()).map((word) => stemmer.stemWord(word));
   const byWord = Search.performTermsSearch;
@@ -47,19 +49,44 @@
     }
     for (const page of scored.values()) {
       page[4] += HEADING * weight(page[0].replace(/\W|_/g, " "), words); // its file's name
+      if (ABOUT.test(page[0])) page[4] /= 3;
       const heading = best.get(Search._index.docnames.indexOf(page[0]));
       if (!heading) continue;
-      page[4] += HEADING * heading.score;
+      page[4] += HEADING * (ABOUT.test(page[0]) ? heading.score / 3 : heading.score);
       if (heading.id) page.splice(1, 2, `${page[1]} > ${heading.title}`, `#${heading.id}`);
     }
     return [...scored.values()].sort((a, b) => b[4] - a[4]).slice(0, 8);
   };
 
-  // What was pasted from a traceback is the field's: it knows the messages.
+  // The rows of the symptom page know messages and behaviours: what fits stands first.
   const query = new URLSearchParams(location.search).get("q") ?? "";
   if (!query.trim()) return;
-  const link = document.createElement("a");
-  link.href = `book/symptoms.html#q=${encodeURIComponent(query)}`;
-  link.textContent = "Is it a message, or something that goes wrong? Read its cause and cure";
-  document.getElementById("search-results").before(link);
+
+  function link(href, text) {
+    return Object.assign(document.createElement("a"), { href, textContent: text });
+  }
+
+  function answer({ at, see }) {
+    const item = document.createElement("li");
+    item.append(link(at, see));
+    return item;
+  }
+
+  function showAnswers() {
+    // A word or two name a subject, not yet what goes wrong.
+    const found = query.trim().split(/\s+/).length > 2 ? trouble.rank(query) : [];
+    const list = document.createElement("ul");
+    list.className = "search";
+    list.append(...found.map(answer));
+    const page = `book/symptoms.html#q=${encodeURIComponent(query)}`;
+    const place = document.getElementById("search-results");
+    if (found.length) place.prepend(list, link(page, "All causes and cures"));
+    else place.prepend(link(page, "Does something go wrong? Say what you see"));
+  }
+
+  const load = (name, onload) =>
+    document.head.append(
+      Object.assign(document.createElement("script"), { src: `_static/${name}`, onload }),
+    );
+  load("trouble-rows.js", () => load("trouble.js", showAnswers));
 })();

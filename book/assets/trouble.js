@@ -137,23 +137,25 @@
     return found.slice(0, MOST).map((each) => each.row.id);
   }
 
+  const data = globalThis.troubleRows;
+  const rows = Object.entries(data).map(([id, row]) => ({ id, ...row }));
+
   // --- the page ------------------------------------------------------------------------
 
   const field = document.getElementById("trouble-paste");
-  if (!field) return;
+  if (!field) {
+    globalThis.trouble = { rank: (text) => rank(text, rows).map((id) => data[id]) };
+    return;
+  }
   const place = Object.fromEntries(
-    ["count", "answers", "none", "rows"].map((name) => [
-      name,
-      document.getElementById(`trouble-${name}`),
-    ]),
+    ["count", "answers", "none"].map((name) => [name, document.getElementById(`trouble-${name}`)]),
   );
-  const data = JSON.parse(place.rows.textContent);
-  const rows = Object.keys(data).map((id) => {
-    const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
+  for (const row of rows) {
+    const [seen, causes] = document.getElementById(`symptom-${row.id}`).cells;
     const said = seen.cloneNode(true);
     for (const version of said.querySelectorAll(".mp-from")) version.remove();
-    return { id, ...data[id], see: said.textContent, text: causes.textContent };
-  });
+    Object.assign(row, { see: said.textContent, text: causes.textContent });
+  }
   const known = index(rows);
 
   function answer(id) {

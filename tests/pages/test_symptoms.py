@@ -373,6 +373,7 @@ def test_link_lands_at_its_trap(visit, chapter):
         ("qwertz gradient accumulation", "gradient_accumulation"),
         ("not learning", "symptoms.html#it-does-not-learn"),
         ("out of memory", "symptoms.html#devices-and-memory"),
+        ("sigmoid", "bce_and_logits"),
         ("RuntimeError: Found dtype Long but expected Float", "symptoms.html"),
     ],
 )
@@ -385,7 +386,30 @@ def test_search_leads_to_the_heading(visit, query, place):
     assert any(place in link for link in links[:3]), links
 
 
-def test_search_leads_to_the_field(visit):
+def test_search_knows_the_messages(visit):
+    """Its first results are the field's answers, each a link to the trap."""
     page = visit("search.html?q=Target+4+is+out+of+bounds").page
-    page.get_by_role("link", name="Read its cause and cure").click()
+    first = page.locator("#search-results a").first
+    first.wait_for()
+    assert "cross_entropy_and_nll.html#" in first.get_attribute("href")
+    page.get_by_role("link", name="All causes and cures").click()
     page.wait_for_selector("#trouble-answers section")
+
+
+def test_search_finds_the_page_of_real_messages(visit):
+    page = visit("search.html?q=a+b+c").page
+    page.wait_for_function("globalThis.trouble")
+    lost = []
+    for case in CASES["cases"]:
+        right = {place.chapter for row in case["rows"] for place in places(ROWS[row])}
+        found = page.evaluate("(t) => trouble.rank(t).map(({ at }) => at)", case["saw"])
+        at_row = any(f"#symptom-{row}" in at for row in case["rows"] for at in found)
+        if not at_row and not any(chapter in at for chapter in right for at in found):
+            lost.append(case["saw"])
+    assert len(lost) <= 0.05 * len(CASES["cases"]), lost
+
+
+def test_search_for_a_subject_lists_pages_and_offers_the_field(visit):
+    page = visit("search.html?q=softmax").page
+    page.get_by_role("link", name="Say what you see").wait_for()
+    assert page.locator("#search-results > ul.search").count() == 1
