@@ -53,26 +53,6 @@ class FromNotebooks(SphinxDirective):
         return box.children
 
 
-class FactCheck(FromNotebooks):
-    """``:::{fact-check}``: every claim with its verdict, as the chapters give them."""
-
-    def markdown(self) -> list[str]:
-        found = {path: claims.claims(path) for path in claims.notebooks()}
-        total = [claim for rows in found.values() for claim in rows]
-        text = [f"**{len(total)} claims measured: {claims.summary(total)}.**", ""]
-        for path, rows in found.items():
-            title, _ = claims.title_and_times(path)
-            notebook = f"../notebooks/{path.name}"
-            text += [f"**[{title}]({notebook})**", ""]
-            text += ["| Claim | Verdict | Evidence |", "| --- | --- | --- |"]
-            for row in rows:
-                evidence = row.evidence.replace("](#", f"]({notebook}#")
-                evidence = re.sub(r"\]\((\w+\.ipynb)", r"](../notebooks/\1", evidence)
-                text.append(f"| {row.claim} | **{row.verdict}** | {evidence} |")
-            text.append("")
-        return text
-
-
 class TakeHome(FromNotebooks):
     """``:::{take-home}``: each take-home helper with its example and its chapter."""
 
@@ -227,7 +207,6 @@ def _with_one_sheet(text: str) -> str:
 
 
 def setup(app: Sphinx) -> dict:
-    app.add_directive("fact-check", FactCheck)
     app.add_directive("take-home", TakeHome)
     formulas.setup(app)
     symptoms.setup(app)

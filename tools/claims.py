@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 HEADING = "What the notes said"
-VERDICTS = ("holds", "holds, with a caveat", "outdated", "wrong")
+VERDICTS = {"holds": "✓", "holds, with a caveat": "◐", "outdated": "↻", "wrong": "✗"}
 
 
 class Claim(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sphinx extension: what the index shows of the chapters, so that none of it goes stale."""
+"""Sphinx extension: what pages show of the chapters, so that none of it goes stale."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ class Tips(FromNotebooks):
                 text.append(f"  {one_line(path)} {minutes} min")
             text.append("")
         return [*text, "::::"]
+
+
+class Recipes(FromNotebooks):
+    """``:::{recipes}``: the recipe cell of each chapter, as the chapter has it."""
+
+    def markdown(self) -> list[str]:
+        text = []
+        for path in claims.notebooks():
+            title, _ = claims.title_and_times(path)
+            for cell in claims.cells(path):
+                if "recipe" in cell["metadata"].get("tags", []):
+                    text += [f"## [{title}](../notebooks/{path.name})", ""]
+                    text += [one_line(path), ""]
+                    text += ["```python", *cell["source"].splitlines(), "```", ""]
+        return text
 
 
 class WrongAndRight(SphinxDirective):
@@ -97,6 +112,7 @@ def one_line(path: Path) -> str:
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("tips", Tips)
+    app.add_directive("recipes", Recipes)
     app.add_directive("wrong-and-right", WrongAndRight)
     app.add_directive("verdicts", Verdicts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

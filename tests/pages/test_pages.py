@@ -3,6 +3,7 @@
 import re
 
 import claims
+import glossary
 import listings
 import pytest
 from repository import ROOT
@@ -16,9 +17,52 @@ def test_every_measured_claim_is_on_the_fact_check_page(book):
         plain = re.sub(r"[`*]|\]\([^)]*\)|\[", "", row.claim)
         assert plain in text.replace("&amp;", "&"), (
             f"fact_check.html lacks the claim {plain!r}: see FactCheck in "
-            "tools/book_extension.py."
+            "tools/fact_check.py."
         )
     assert f"{len(found)} claims measured: {claims.summary(found)}." in text
+
+
+def test_fact_check_shows_one_verdict_at_a_time(visit):
+    page = visit("book/fact_check.html").page
+    found = [row.verdict for path in claims.notebooks() for row in claims.claims(path)]
+    rows = page.locator("tbody tr:visible")
+    assert rows.count() == len(found)
+    page.get_by_label("wrong").check()
+    assert rows.count() == found.count("wrong")
+    assert page.locator("tbody tr:visible .verdict-wrong").count() == rows.count()
+    page.get_by_label("all").check()
+    assert rows.count() == len(found)
+
+
+def test_recipes_are_the_chapters_own_cells(visit):
+    page = visit("book/recipes.html").page
+    expected = [
+        cell["source"]
+        for path in claims.notebooks()
+        for cell in claims.cells(path)
+        if "recipe" in cell["metadata"].get("tags", [])
+    ]
+    assert expected
+    shown = page.locator("#recipes .highlight pre").all_inner_texts()
+    assert [text.rstrip("\n") for text in shown] == expected
+    assert page.locator("#recipes .copybtn").count() == len(expected)
+
+
+def test_terms_lead_to_the_chapters_that_use_them_most():
+    texts = {
+        "a": "A logit; logits, and a logits' sum.",
+        "b": "logit",
+        "c": "analogital",
+    }
+    assert glossary.uses("logit", texts) == ["a", "b"]
+    assert glossary.uses("hook", texts) == []
+
+
+def test_most_terms_of_the_glossary_lead_to_a_chapter(visit):
+    page = visit("book/glossary.html").page
+    terms = page.locator("#glossary > section")
+    linked = terms.filter(has=page.locator(".used-in a"))
+    assert linked.count() >= 0.85 * terms.count() > 30
 
 
 def test_verdict_stands_once():
