@@ -5,6 +5,7 @@
 (() => {
   const HEADING = 4; // how much more a word weighs in a heading than in prose
   const ABOUT = /fact_check|versions/; // of the book itself: seldom what is looked for
+  const WEAK = 0.25; // of the best page's score: what has less of it is left out
   const stemmer = new Stemmer();
   const stems = (text) => splitQuery(text.toLowerCase()).map((word) => stemmer.stemWord(word));
   const byWord = Search.performTermsSearch;
@@ -55,7 +56,8 @@
       page[4] += HEADING * (ABOUT.test(page[0]) ? heading.score / 3 : heading.score);
       if (heading.id) page.splice(1, 2, `${page[1]} > ${heading.title}`, `#${heading.id}`);
     }
-    return [...scored.values()].sort((a, b) => b[4] - a[4]).slice(0, 8);
+    const sorted = [...scored.values()].sort((a, b) => b[4] - a[4]);
+    return sorted.filter((page) => page[4] > WEAK * sorted[0][4]).slice(0, 8);
   };
 
   // The rows of the symptom page know messages and behaviours: what fits stands first.

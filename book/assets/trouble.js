@@ -114,6 +114,7 @@
   // What a sentence, or a message in an unknown wording, must share with a row.
   const SENTENCE = { shared: 4.5, share: 0.3 };
   const MESSAGE = { shared: 11, share: 0.62 };
+  const ALIKE = 0.4; // of the best row's score
   const WORD = { shared: 1, share: 0.9 };
 
   /** Return the ids of the rows that fit a text best, at most three; none if none fits. */
@@ -133,7 +134,10 @@
         if (isAlike) each.score += 10 * share + shared;
       }
     }
-    const found = scored.filter((each) => each.score > 0).sort((a, b) => b.score - a.score);
+    scored.sort((a, b) => b.score - a.score);
+    // Of a behaviour, what fits far worse than the best is noise.
+    const floor = isMessage ? 0 : ALIKE * scored[0].score;
+    const found = scored.filter((each) => each.score > floor);
     return found.slice(0, MOST).map((each) => each.row.id);
   }
 

@@ -464,3 +464,20 @@ def profile_inputs():
     import thop
 
     thop.profile(nn.Linear(1, 1))
+
+
+def forward_missing():
+    import thop
+
+    class Two(nn.Module):
+        def forward(self, image, mask):
+            return image
+
+    thop.profile(Two(), inputs=(torch.zeros(1),), verbose=False)
+
+
+def pickle_local():
+    class Net(nn.Module):
+        pass
+
+    torch.save(Net(), io.BytesIO())

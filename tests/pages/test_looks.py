@@ -127,3 +127,18 @@ def test_cells_are_those_that_nbformat_reads():
         expected = nbformat.read(path, as_version=4).cells
         found = claims.cells(path)
         assert [c["source"] for c in found] == [c.source for c in expected]
+
+
+def test_every_link_shows_that_it_has_the_focus(visit):
+    page = visit("book/glossary.html").page
+    bare = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button")]
+          .filter((link) => link.checkVisibility({ visibilityProperty: true }))
+          .filter((link) => {
+            link.focus({ focusVisible: true });
+            const { outlineStyle, boxShadow } = getComputedStyle(link);
+            return outlineStyle === "none" && boxShadow === "none";
+          })
+          .map((link) => link.textContent.trim())"""
+    )
+    assert bare == []
