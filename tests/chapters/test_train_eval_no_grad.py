@@ -389,17 +389,25 @@ def test_data_of_the_explorer_are_light():
 
 
 def test_explorer_makes_60_steps_a_second(front_end):
-    timed = TRAIN.replace("(() => {", "(() => { const t = performance.now();", 1)
-    timed = timed.replace(
-        "return { start, steps }", "return (performance.now() - t) / 50"
-    )
-    assert front_end(ModeExplorer, timed, {"data": ModeExplorer().data, "seed": 0}) < 16
+    """By the median step, since the machine may be busy."""
+    timed = """(() => {
+      const data = m.digits(a), net = m.start(0);
+      const times = Array.from({ length: 51 }, () => {
+        const begin = performance.now();
+        const { x, y, mask } = m.draw(net, data);
+        m.learn(net, x, y, mask);
+        return performance.now() - begin;
+      });
+      return times.sort((p, q) => p - q)[25];
+    })()"""
+    assert front_end(ModeExplorer, timed, ModeExplorer().data) < 1000 / 60
 
 
 def test_explorer_shows_nothing_before_a_guess_and_both_modes_after(mount):
     page = mount(ModeExplorer(), width=400)
     assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
     assert page.locator(".mp-dot").count() == 0
+    height = page.locator(".mp").bounding_box()["height"]
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('150 of 150')")
     page.get_by_label("Right, in % (your guess), as a number").fill("70")
@@ -409,6 +417,7 @@ def test_explorer_shows_nothing_before_a_guess_and_both_modes_after(mount):
     page.get_by_role("radio", name="eval()").check()
     page.get_by_role("button", name="Run 20").click()
     assert page.locator(".mp-dot").count() == 40
+    assert page.locator(".mp").bounding_box()["height"] == height
     rows = [
         row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()
     ]

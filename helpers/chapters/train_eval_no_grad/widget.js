@@ -142,7 +142,7 @@ const MODES = [
   ["train", "train()", "pitfall"],
   ["eval", "eval()", "correct"],
 ];
-const ROWS_OF_TABLE = ["your guess", "right", "the same digit is right", "its probability"];
+const ROWS_OF_TABLE = ["your guess", "right", "the same digit right", "its probability"];
 
 function render({ model, el: host }) {
   const data = digits(model.get("data"));
@@ -317,8 +317,8 @@ function told({ guess, score: share, dots }) {
   return [
     `${guess}%`,
     `${format(100 * share, 0)}%`,
-    `${dots.filter(({ right }) => right).length} of ${BATCHES} times`,
-    low === high ? `always ${low}` : `${low} to ${high}`,
+    `${dots.filter(({ right }) => right).length} of ${BATCHES}`,
+    low === high ? `always ${low}` : `${low}–${high}`,
   ];
 }
 
