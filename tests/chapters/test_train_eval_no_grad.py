@@ -1,35 +1,138 @@
-"""The chapter on modes: checks, widgets."""
+"""The chapter on modes: its checks, and its widget against torch."""
 
+import base64
+import contextlib
+import gzip
+import json
 import re
 
-import nbformat
+import numpy as np
 import pytest
 import torch
-from repository import ROOT
+import torch.nn.functional as F
 from torch import nn
 from traitlets import TraitError
 
-from helpers.chapters.train_eval_no_grad import ModeSwitchboard, check
-from helpers.evaluation import (
-    kept_for_backward,
-)
+from helpers.chapters.train_eval_no_grad import ModeExplorer, check
+from helpers.evaluation import evaluating, kept_for_backward
 from helpers.exercises.table_box import AnswerTable
-from helpers.widgets.base import STATE_MIME
 
 F64 = torch.float64
 
-
-def chapter_model(dropout=0.5):
-    hidden = nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(dropout)
-    return nn.Sequential(*hidden, nn.Linear(64, 10)).double()
+# --- 1. repair a loop ----------------------------------------------------------------
 
 
-def modes_of(model):
-    return [module.training for module in model.modules()]
+def validation(*contexts, eval_mode=True, back=True, scale=1):
+    """Return a ``validate`` inside some context managers."""
+
+    def validate(model, batches):
+        was_training, total = model.training, 0
+        with contextlib.ExitStack() as stack:
+            for context in contexts:
+                stack.enter_context(context())
+            if eval_mode:
+                model.eval()
+            for x, y in batches:
+                total += F.cross_entropy(model(x), y)
+        if back:
+            model.train(was_training)
+        return scale * total / len(batches)
+
+    return validate
 
 
-# --- checks --------------------------------------------------------------------------
+def epoch(validate, train_each=False, train_after=False, every=10, learn=True):
+    """Return a ``train_epoch`` that uses a ``validate``."""
 
+    def train_epoch(model, batches, held_out, optimizer):
+        model.train()
+        history = []
+        for step, (x, y) in enumerate(batches, 1):
+            if train_each:
+                model.train()
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            if learn:
+                optimizer.step()
+            if step % every == 0:
+                history.append(validate(model, held_out))
+                if train_after:
+                    model.train()
+        return history
+
+    return train_epoch
+
+
+def with_helper(model, batches):
+    with evaluating(model):
+        return sum(F.cross_entropy(model(x), y).item() for x, y in batches) / 3
+
+
+STUB = validation(back=False)
+GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
+
+
+@pytest.mark.parametrize(
+    ("validate", "train_epoch", "text"),
+    [
+        (
+            STUB,
+            epoch(STUB),
+            "○ Not yet: 15 of 25 training steps run in eval mode, and 6",
+        ),
+        (GOOD, epoch(GOOD), "✓ Correct"),
+        (LEFT, epoch(LEFT, train_after=True), "✓ Correct"),
+        (LEFT, epoch(LEFT, train_each=True), "✓ Correct"),
+        (
+            torch.no_grad()(STUB),
+            epoch(torch.no_grad()(STUB), train_after=True),
+            "✓ Corr",
+        ),
+        (
+            validation(torch.inference_mode),
+            epoch(validation(torch.inference_mode)),
+            "✓ Correct",
+        ),
+        (with_helper, epoch(with_helper), "✓ Correct"),
+        (LEFT, epoch(LEFT), "✗ Hint: 15 of 25 training steps run in eval mode"),
+        (
+            validation(),
+            epoch(validation()),
+            "✗ Hint: 6 passes of the validation are recorded. eval() does not stop",
+        ),
+        (
+            validation(torch.no_grad, eval_mode=False),
+            epoch(validation(torch.no_grad, eval_mode=False)),
+            "✗ Hint: a pass of the validation runs in train mode",
+        ),
+        (GOOD, epoch(GOOD, learn=False), "✗ Hint: train_epoch must still train"),
+        (GOOD, epoch(GOOD, every=5), "✗ Hint: train_epoch must still validate after"),
+        (
+            validation(torch.no_grad, scale=3),
+            epoch(validation(torch.no_grad, scale=3)),
+            "✗ Hint: validate must return the mean loss",
+        ),
+        (
+            GOOD,
+            lambda *args: epoch(GOOD)(*args) and None,
+            "✗ Hint: train_epoch must still return the list",
+        ),
+        (GOOD, torch.no_grad()(epoch(GOOD)), "✗ Hint: your code raised RuntimeError"),
+    ],
+)
+def test_repair_tells_right_from_wrong(validate, train_epoch, text):
+    assert repr(check.repair(validate, train_epoch)).startswith(text)
+
+
+def test_repair_leaves_the_reader_s_random_numbers_alone():
+    torch.manual_seed(3)
+    check.repair(GOOD, epoch(GOOD))
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after == torch.rand(1)
+
+
+# --- 2. and 3. the modes -------------------------------------------------------------
 RIGHT = ["DMK", "DM", "DM", "DK", "D", "D"]
 
 
@@ -95,34 +198,6 @@ def test_cells_answer_is_what_the_model_does():
         found += "K" * (kept_bytes() > 0)
         assert (row, found) == (row, letters)
         assert output.requires_grad == (grad == "recorded")
-
-
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (44, "✓ Correct: 0.9⁴⁴ = 0.0097"),
-        (43, "✗ Hint: nearly"),
-        (43.7, "✗ Hint: nearly"),
-        (10, "✗ Hint: 0.1 · 10 is 1"),
-        (2, "✗ Hint: that is momentum 0.9"),
-        (459, "✗ Hint: that is momentum 0.01"),
-        (100, "✗ Hint: each step leaves 0.9"),
-        (45, "✗ Hint: 45 is too large"),
-        (20, "✗ Hint: 20 is too small"),
-    ],
-)
-def test_steps_tells_right_from_wrong(answer, text):
-    assert repr(check.steps(answer)).startswith(text)
-
-
-def test_steps_are_those_of_batch_norm():
-    for momentum, steps in ((0.1, 44), (0.01, 459), (0.9, 2)):
-        norm = nn.BatchNorm1d(1, momentum=momentum, dtype=F64)
-        count = 0
-        while abs(norm.running_mean.item() - 5) > 0.05 + 1e-12:
-            norm(torch.tensor([[4.0], [6.0]], dtype=F64))
-            count += 1
-        assert count == steps
 
 
 def setting(*kinds, train=True):
@@ -199,118 +274,183 @@ def test_frozen_norms_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.train_with_frozen_norms(attempt)))
 
 
-# --- widgets -------------------------------------------------------------------------
+# --- the widget ----------------------------------------------------------------------
+
+TRAIN = """(() => {
+  const data = m.digits(a.data), net = m.start(a.seed), steps = [];
+  const seen = () => [
+    net.first.weight, net.first.bias, net.norm.weight, net.norm.bias,
+    net.last.weight, net.last.bias, net.norm.mean, net.norm.variance,
+  ].map((part) => [...part]);
+  const start = seen();
+  for (let i = 0; i < 50; i++) {
+    const { x, y, mask } = m.draw(net, data);
+    const loss = m.learn(net, x, y, mask);
+    steps.push({ x: [...x], y, mask: [...mask], loss, seen: seen() });
+  }
+  return { start, steps };
+})()"""
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"mode": "eval"}, {"grad": "no_grad"}, {"rows": 2}, {"history": [["eval", "no_grad", 8]]}],
-)  # fmt: skip
-def test_switchboard_s_digest_changes_with_whatever_is_shown(change):
-    plain, changed = ModeSwitchboard(), ModeSwitchboard(**change)
-    states = [w._repr_mimebundle_()[0][STATE_MIME] for w in (plain, changed)]
-    assert states[0] != states[1]
+class Masked(nn.Module):
+    """Dropout by a mask that is given."""
+
+    def forward(self, x):
+        return x * self.mask if self.training else x
+
+
+def torch_s_network(numbers):
+    layers = nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), Masked()
+    net = nn.Sequential(*layers, nn.Linear(32, 10)).double()
+    for part, values in zip(parts(net), numbers, strict=True):
+        part.data.copy_(torch.tensor(values, dtype=F64).reshape(part.shape))
+    return net
+
+
+def parts(net):
+    return [*net.parameters(), net[1].running_mean, net[1].running_var]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_50_live_steps_are_torch_s(front_end, seed):
+    ours = front_end(ModeExplorer, TRAIN, {"data": ModeExplorer().data, "seed": seed})
+    net = torch_s_network(ours["start"])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    for step in ours["steps"]:
+        net[3].mask = torch.tensor(step["mask"], dtype=F64).reshape(-1, 32)
+        x = torch.tensor(step["x"], dtype=F64).reshape(-1, 64)
+        loss = F.cross_entropy(net(x), torch.tensor(step["y"]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert step["loss"] == pytest.approx(loss.item(), abs=1e-6)
+        for mine, theirs in zip(step["seen"], parts(net), strict=True):
+            flat = theirs.detach().flatten().numpy()
+            np.testing.assert_allclose(mine, flat, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_network_in_the_page_is_tested_as_torch_s(front_end, mode):
+    tested = """(() => {
+      const data = m.digits(a.data), net = m.start(0);
+      for (let i = 0; i < 30; i++) {
+        const { x, y, mask } = m.draw(net, data);
+        m.learn(net, x, y, mask);
+      }
+      const { x } = m.draw(net, data), mask = m.drop(net.random, 32);
+      const parts = [
+        net.first.weight, net.first.bias, net.norm.weight, net.norm.bias,
+        net.last.weight, net.last.bias, net.norm.mean, net.norm.variance,
+      ].map((part) => [...part]);
+      const logits = [...m.run(net, x, a.mode === "train" ? mask : null).logits];
+      return { parts, x: [...x], mask: [...mask], logits };
+    })()"""
+    ours = front_end(ModeExplorer, tested, {"data": ModeExplorer().data, "mode": mode})
+    net = torch_s_network(ours["parts"]).train(mode == "train")
+    net[3].mask = torch.tensor(ours["mask"], dtype=F64).reshape(-1, 32)
+    theirs = net(torch.tensor(ours["x"], dtype=F64).reshape(-1, 64)).detach()
+    np.testing.assert_allclose(ours["logits"], theirs.flatten().numpy(), rtol=1e-9)
+
+
+def test_a_fifth_of_the_units_drops(front_end):
+    mask = front_end(ModeExplorer, "[...m.drop(m.generator(a), 500)]", 0)
+    assert set(mask) == {0, 1.25}
+    assert np.mean(np.equal(mask, 0)) == pytest.approx(0.2, abs=0.02)
+
+
+FOUND = """(() => {
+  const data = m.digits(a), net = m.start(0);
+  for (let i = 0; i < 150; i++) {
+    const { x, y, mask } = m.draw(net, data);
+    m.learn(net, x, y, mask);
+  }
+  const before = [...net.norm.mean];
+  const cells = ["train", "eval"].map((mode) => [2, 8, 64].map((size) => {
+    const dots = m.strip(net, data, mode, size, 1).map((dot) => dot.probability);
+    return [m.score(net, data, mode, size, 1), Math.max(...dots) - Math.min(...dots)];
+  }));
+  return { cells, same: before.every((v, i) => v === net.norm.mean[i]) };
+})()"""
+
+
+def test_what_the_chapter_says_of_the_explorer_holds(front_end):
+    found = front_end(ModeExplorer, FOUND, ModeExplorer().data)
+    train, evaluated = np.array(found["cells"])
+    assert (np.abs(train[:, 0] - [0.5, 0.8, 0.9]) < [0.06, 0.06, 0.05]).all()
+    assert (train[:, 1] > 0.05).all()  # train(): the dots differ, with 64 too
+    assert len(set(evaluated[:, 0])) == 1
+    assert (evaluated[:, 1] == 0).all()
+    assert found["same"]
+
+
+def test_data_of_the_explorer_are_light():
+    text = json.dumps(ModeExplorer().data)
+    assert len(base64.b64encode(gzip.compress(text.encode()))) <= 30_000
+
+
+def test_explorer_makes_60_steps_a_second(front_end):
+    """By the median step, since the machine may be busy."""
+    timed = """(() => {
+      const data = m.digits(a), net = m.start(0);
+      const times = Array.from({ length: 51 }, () => {
+        const begin = performance.now();
+        const { x, y, mask } = m.draw(net, data);
+        m.learn(net, x, y, mask);
+        return performance.now() - begin;
+      });
+      return times.sort((p, q) => p - q)[25];
+    })()"""
+    assert front_end(ModeExplorer, timed, ModeExplorer().data) < 1000 / 60
+
+
+def test_explorer_shows_nothing_before_a_guess_and_both_modes_after(mount):
+    page = mount(ModeExplorer(), width=400)
+    assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
+    assert page.locator(".mp-dot").count() == 0
+    height = page.locator(".mp").bounding_box()["height"]
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('150 of 150')")
+    page.get_by_label("Right, in % (your guess), as a number").fill("70")
+    page.get_by_role("button", name="Run 20").click()
+    assert page.locator(".mp-dot").count() == 20
+    assert page.evaluate("window.state.guess") == 70
+    page.get_by_role("radio", name="eval()").check()
+    page.get_by_role("button", name="Run 20").click()
+    assert page.locator(".mp-dot").count() == 40
+    assert page.locator(".mp").bounding_box()["height"] == height
+    rows = [
+        row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()
+    ]
+    assert rows[0] == ["70%", "70%"]
+    in_train, in_eval = (int(text.rstrip("%")) for text in rows[1])
+    assert in_train < 65
+    assert in_eval > 85
+    assert rows[3][1].startswith("always")
+    page.get_by_role("radio", name="64").check()
+    assert page.locator(".mp-dot").count() == 0
+    assert page.evaluate("window.state.guess") is None
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"mode": "test"}, TraitError, "mode"),
-        ({"grad": True}, TraitError, "grad"),
-        ({"rows": 1}, TraitError, r"rows.* from 2 to 64, not the \w+ 1"),
-        ({"history": ["eval"]}, TraitError, "expected a tuple, not the str 'eval'"),
-        (
-            {"history": [["eval", "no", 8]]},
-            TraitError,
-            "inference_mode'], not the str 'no'",
-        ),
-        ({"history": [["eval", "no_grad", 65]]}, TraitError, "65"),
-        ({"history": [["eval", "no_grad", True]]}, TraitError, "True"),
+        ({"size": 3}, TraitError, "size"),
+        ({"guess": 101}, TraitError, r"guess.* from 0 to 100, not the \w+ 101"),
+        ({"data": {}}, TraitError, "data cannot be set"),
         (
             {"model": 1},
             TypeError,
-            "no setting 'model'. It has: grad, history, mode, rows",
+            "no setting 'model'. It has: data, guess, mode, seed",
         ),
     ],
 )
-def test_bad_setting_of_the_switchboard_is_named(settings, error, message):
+def test_bad_setting_of_the_explorer_is_named(settings, error, message):
     with pytest.raises(error, match=message):
-        ModeSwitchboard(**settings)
+        ModeExplorer(**settings)
 
 
-def test_switchboard_agrees_with_the_chapter_s_six_cells(front_end):
-    path = ROOT / "notebooks" / "train_eval_no_grad.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    (text,) = (
-        output.text
-        for cell in cells
-        for output in cell.get("outputs", [])
-        if output.get("text", "").startswith("mode   gradients")
-    )
-    header, *rows = (re.split(r" {2,}", line.strip()) for line in text.splitlines())
-    assert header[2:] == ["bytes kept", "units drop", "stats move", "requires_grad"]
-    assert len(rows) == 6
-    for mode, grad, *measured in rows:
-        found = front_end(ModeSwitchboard, "m.replay([a])", [mode, grad, 32])
-        told = [
-            f"{found['kept']:,}",
-            *(str(found[k]) for k in ("drops", "moves", "graph")),
-        ]
-        assert (mode, grad, told) == (mode, grad, measured)
-
-
-@pytest.mark.parametrize("rows", [2, 7, 64])
-@pytest.mark.parametrize("mode", ["train", "eval"])
-def test_switchboard_s_bytes_are_torch_s(front_end, mode, rows):
-    model = chapter_model().train(mode == "train")
-    with kept_for_backward(model) as kept_bytes:
-        output = model(torch.rand(rows, 64, dtype=F64))
-    ours = front_end(ModeSwitchboard, "m.keptBytes(...a)", [mode, "recorded", rows])
-    assert ours == kept_bytes()
-    assert output.requires_grad
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("rows", [2, 5, 64])
-def test_switchboard_normalises_as_torch_does(front_end, training, rows):
-    norm = nn.BatchNorm1d(1, affine=False, dtype=F64).train(training)
-    norm.running_mean.fill_(1.5)
-    norm.running_var.fill_(3.0)
-    values = torch.randn(rows, 1, dtype=F64) * 2 + 3
-    argument = [values.flatten().tolist(), [1.5, 3.0], training]
-    ours = front_end(ModeSwitchboard, "m.batchNorm(...a)", argument)
-    assert ours["output"] == pytest.approx(norm(values).flatten().tolist(), abs=1e-6)
-    statistics = [norm.running_mean.item(), norm.running_var.item()]
-    assert ours["statistics"] == pytest.approx(statistics, abs=1e-6)
-
-
-def test_switchboard_replays_a_history_as_torch_does(front_end):
-    history = [
-        ["train", "no_grad", 4],
-        ["eval", "recorded", 9],
-        ["train", "recorded", 2],
-    ]
-    norm = nn.BatchNorm1d(1, affine=False, dtype=F64)
-    for run, (mode, _, rows) in enumerate(history):
-        values = front_end(ModeSwitchboard, "m.batch(...a)", [run, rows])
-        assert (len(values), values[0]) == (rows, 4)
-        assert all(0 <= v <= 6 for v in values)
-        first = norm.train(mode == "train")(torch.tensor(values, dtype=F64)[:, None])[0]
-        found = front_end(ModeSwitchboard, "m.replay(a)", history[: run + 1])
-        assert found["normed"] == pytest.approx(first.item(), abs=1e-6)
-        assert found["after"][0] == pytest.approx(norm.running_mean.item(), abs=1e-6)
-        kept = [2 * k if mode == "train" else 1 for k in found["mask"]]
-        if mode == "eval":
-            kept = [1] * 6
-        assert found["units"] == pytest.approx(
-            [k * first.item() for k in kept], abs=1e-6
-        )
-
-
-def test_switchboard_drops_half_of_the_units(front_end):
-    masks = front_end(ModeSwitchboard, "a.map((run) => m.mask(run))", list(range(500)))
-    assert torch.tensor(masks).double().mean().item() == pytest.approx(0.5, abs=0.03)
-
+# --- the table of exercise 2 ---------------------------------------------------------
 
 TICKS = [[letter in row for letter in "DMK"] for row in RIGHT]
 
@@ -334,24 +474,6 @@ def test_answer_table_gives_the_verdict_of_the_check(front_end):
         for attempt in attempts
     ]
     assert ours == [list(check.cells(answer)) for answer in letters]
-
-
-def test_switchboard_is_worked_by_keyboard_and_tells_what_happened(mount):
-    page = mount(ModeSwitchboard(), width=400)
-    assert "No batch yet" in page.inner_text("[aria-live]")
-    page.get_by_role("radio", name="recorded").focus()
-    page.keyboard.press("ArrowDown")
-    page.get_by_role("button", name="Run a batch").focus()
-    page.keyboard.press("Enter")
-    news = page.inner_text("[aria-live]")
-    assert "Batch 1, 8 samples: train(), no_grad(). Running mean 0.00 →" in news
-    assert "0 bytes kept" in news
-    page.get_by_role("radio", name="eval()").check()
-    page.get_by_role("button", name="Run a batch").click()
-    assert "Batch 2" in page.inner_text("[aria-live]")
-    assert "Running mean stays" in page.inner_text("[aria-live]")
-    page.get_by_role("button", name="Reset").click()
-    assert "No batch yet" in page.inner_text("[aria-live]")
 
 
 def test_answer_table_is_ticked_by_name(mount):

@@ -5,9 +5,96 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.table import TableCheck
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
+
+# --- 1. repair a loop ----------------------------------------------------------------
+
+HELD_OUT, TRAINED = 5, 8  # samples in a batch, by which the passes are told apart
+
+
+def repair(validate: Callable, train_epoch: Callable) -> Verdict:
+    """Check a training loop that validates inside the epoch.
+
+    Args:
+        validate: takes a model and batches, returns their mean loss.
+        train_epoch: takes a model, batches, held-out batches and an optimizer; trains on
+            each of the batches, calls ``validate`` after every tenth, returns its results.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return _repaired(validate, train_epoch)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+
+
+def _batches(count: int, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [(torch.randn(size, 4), torch.randint(0, 3, (size,))) for _ in range(count)]
+
+
+def _repaired(validate, train_epoch) -> Verdict:
+    hidden = nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout()
+    model = nn.Sequential(*hidden, nn.Linear(6, 3))
+    loader, held_out = _batches(25, TRAINED), _batches(3, HELD_OUT)
+    passes = {HELD_OUT: [], TRAINED: []}
+
+    def note(module, inputs, output):
+        modes = {part.training for part in module.modules()}
+        passes[len(inputs[0])].append((modes, output.requires_grad))
+
+    model.register_forward_hook(note)
+    before = model[0].weight.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    history = train_epoch(model, loader, held_out, optimizer)
+    asleep = sum(modes != {True} for modes, _ in passes[TRAINED])
+    recorded = sum(grad for _, grad in passes[HELD_OUT])
+    if asleep and recorded:
+        return not_yet(
+            f"{asleep} of 25 training steps run in eval mode, and {recorded} passes of "
+            "the validation are recorded for backward()."
+        )
+    if len(passes[TRAINED]) != 25 or torch.equal(before, model[0].weight):
+        return hint("train_epoch must still train, once on each batch.")
+    if len(passes[HELD_OUT]) != 6:
+        return hint("train_epoch must still validate after every tenth batch.")
+    if any(modes != {False} for modes, _ in passes[HELD_OUT]):
+        return hint("a pass of the validation runs in train mode.")
+    if asleep:
+        return hint(
+            f"{asleep} of 25 training steps run in eval mode. Who calls train() after "
+            "the first validation?"
+        )
+    if recorded:
+        return hint(
+            f"{recorded} passes of the validation are recorded. eval() does not stop that."
+        )
+    return _values(model, validate, history, held_out)
+
+
+def _values(model, validate, history, held_out) -> Verdict:
+    """Check what is returned, once the modes are right."""
+    if not isinstance(history, list) or len(history) != 2:
+        return hint("train_epoch must still return the list of both results.")
+    found = validate(model, held_out)
+    model.eval()
+    with torch.no_grad():
+        losses = [nn.functional.cross_entropy(model(x), y) for x, y in held_out]
+    right = torch.stack(losses).mean().item()
+    if abs(float(found) - right) > 1e-4:
+        return hint(
+            f"validate must return the mean loss, {right:.4f}, got {float(found):.4f}."
+        )
+    return correct("every training step in train mode, no validation recorded.")
+
+
+# --- 2. six combinations -------------------------------------------------------------
 
 cells = TableCheck(
     prompt="A frozen body with batch normalisation, F.dropout(h) in forward(), a head that "
@@ -33,24 +120,7 @@ cells = TableCheck(
 )
 
 
-steps = NumberCheck(
-    prompt="Momentum 0.1: after how many batches is the running mean within 1% of the "
-    "true one?",
-    answer=44,
-    tolerance=0,
-    praise="0.9⁴⁴ = 0.0097, while 0.9⁴³ = 0.0108. With momentum 0.01 it takes 459.",
-    hints=[
-        Hint(43, 43.99, "nearly. After 43 batches 1.08% are missing."),
-        Hint(10, 10, "0.1 · 10 is 1, but each step takes a tenth of what is left."),
-        Hint(
-            2, 2.01, "that is momentum 0.9. Here the old value keeps 0.9 of its weight."
-        ),
-        Hint(459, 459, "that is momentum 0.01."),
-        Hint(
-            100, 100, "each step leaves 0.9 of the distance. When is 0.9ⁿ at most 0.01?"
-        ),
-    ],
-)
+# --- 3. frozen norms ------------------------------------------------------------------
 
 
 def _nested() -> nn.Module:

@@ -1,257 +1,325 @@
-// --- arithmetic: Linear(64, 64), BatchNorm1d, ReLU, Dropout(0.5), Linear(64, 10), float64 ---
+// A small network with batch normalisation and dropout: Linear(64, 32), BatchNorm1d(32),
+// ReLU, Dropout(0.2), Linear(32, 10). It is trained in the page, then tested in either mode.
 
-const [UNITS, BYTES, P] = [64, 8, 0.5];
+const [INPUTS, HIDDEN, CLASSES] = [64, 32, 10];
+const [STEPS, ROWS, RATE] = [150, 32, 0.5];
+const [DROPPED, MOMENTUM, EPS] = [0.2, 0.1, 1e-5];
+const BATCHES = 20;
+const SAMPLE = 1; // of the test digits, the one that is in every batch
 
-// What autograd keeps for backward(), without weights and buffers. In train() the batch's
-// mean and inverse standard deviation, and the dropout mask, come on top.
-export function keptBytes(mode, grad, rows) {
-  if (grad !== "recorded") return 0;
-  // The input, normalisation's input, relu's output; in train() the mask and its product.
-  const matrices = mode === "train" ? 5 : 3;
-  return matrices * rows * UNITS * BYTES + (mode === "train" ? 2 * UNITS * BYTES : 0);
+// --- arithmetic ---
+
+export function digits(data) {
+  const part = (name) => ({
+    x: numbers(data[`${name}_pixels`]).map((v) => v / 16),
+    y: [...numbers(data[`${name}_labels`])],
+  });
+  return { train: part("train"), test: part("test") };
 }
 
-// nn.BatchNorm1d(1, affine=False) on one feature: its output and its statistics after it.
-export function batchNorm(values, [mean, variance], training, momentum = 0.1, eps = 1e-5) {
-  const normalise = (m, v) => values.map((x) => (x - m) / Math.sqrt(v + eps));
-  if (!training) return { output: normalise(mean, variance), statistics: [mean, variance] };
-  const n = values.length;
-  const m = values.reduce((sum, x) => sum + x, 0) / n;
-  const squares = values.reduce((sum, x) => sum + (x - m) ** 2, 0);
-  const follow = (old, now) => (1 - momentum) * old + momentum * now;
-  // Normalised with the biased variance; the unbiased one is stored.
+export function start(seed) {
+  const random = generator(seed);
+  const all = (value) => new Float64Array(HIDDEN).fill(value);
   return {
-    output: normalise(m, squares / n),
-    statistics: [follow(mean, m), follow(variance, squares / (n - 1))],
+    random,
+    first: linear(INPUTS, HIDDEN, random),
+    norm: { weight: all(1), bias: all(0), mean: all(0), variance: all(1) },
+    last: linear(HIDDEN, CLASSES, random),
   };
 }
 
-// nn.Dropout for a given mask of kept units.
-export function dropout(values, kept, training, p = P) {
-  return values.map((x, i) => (!training ? x : kept[i] ? x / (1 - p) : 0));
+// The mean of each feature over the rows of a batch, and the mean of its squared distances.
+function statistics(x) {
+  const rows = x.length / HIDDEN;
+  const [mean, variance] = [new Float64Array(HIDDEN), new Float64Array(HIDDEN)];
+  x.forEach((v, i) => (mean[i % HIDDEN] += v / rows));
+  x.forEach((v, i) => (variance[i % HIDDEN] += (v - mean[i % HIDDEN]) ** 2 / rows));
+  return { mean, variance };
 }
 
-// What can be said of a combination without running it.
-export function facts(mode, grad) {
-  return {
-    drops: mode === "train",
-    moves: mode === "train",
-    graph: grad === "recorded",
-    inference: grad === "inference_mode",
-  };
+// From pixels to logits. In train() batch normalisation takes the statistics of this batch, and
+// `mask` has a 0 for each unit that is dropped; in eval() it takes the stored ones.
+export function run(net, x, mask) {
+  const { norm } = net;
+  const hidden = forward(net.first, x);
+  const used = mask ? statistics(hidden) : norm;
+  const spread = used.variance.map((v) => Math.sqrt(v + EPS));
+  const normed = hidden.map((v, i) => (v - used.mean[i % HIDDEN]) / spread[i % HIDDEN]);
+  const scaled = normed.map((v, i) => v * norm.weight[i % HIDDEN] + norm.bias[i % HIDDEN]);
+  const active = relu(scaled);
+  const kept = mask ? active.map((v, i) => v * mask[i]) : active;
+  return { used, spread, normed, scaled, kept, logits: forward(net.last, kept) };
 }
 
-// Numbers from 0 to 1 that are the same for the same seed (mulberry32).
-export function randoms(seed, count) {
-  let a = seed >>> 0;
-  return Array.from({ length: count }, () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+// Which units dropout lets through, and at twice their size; 0 for the others.
+export function drop(random, rows) {
+  const draw = () => (random() < DROPPED ? 0 : 1 / (1 - DROPPED));
+  return Float64Array.from({ length: rows * HIDDEN }, draw);
+}
+
+// One step of SGD in train mode. Returns the loss before it.
+export function learn(net, x, labels, mask) {
+  const { norm } = net;
+  const seen = run(net, x, mask);
+  const { loss, slopes } = crossEntropy(seen.logits, labels, CLASSES);
+  const last = backward(net.last, seen.kept, slopes);
+  const back = backwardInputs(net.last, slopes).map((v, i) => v * mask[i]);
+  const scaled = reluSlopes(seen.scaled, back);
+  const gradient = { weight: new Float64Array(HIDDEN), bias: new Float64Array(HIDDEN) };
+  scaled.forEach((v, i) => {
+    gradient.bias[i % HIDDEN] += v;
+    gradient.weight[i % HIDDEN] += v * seen.normed[i];
+  });
+  // Mean and spread of the batch depend on every row, so each row's slope has two more parts.
+  const rows = labels.length;
+  const hidden = scaled.map((v, i) => {
+    const k = i % HIDDEN;
+    const shared = (gradient.bias[k] + seen.normed[i] * gradient.weight[k]) / rows;
+    return (norm.weight[k] / seen.spread[k]) * (v - shared);
+  });
+  descend(net.first, backward(net.first, x, hidden), RATE);
+  descend(norm, gradient, RATE);
+  descend(net.last, last, RATE);
+  const follow = (old, now) => old.map((v, k) => (1 - MOMENTUM) * v + MOMENTUM * now[k]);
+  norm.mean = follow(norm.mean, seen.used.mean);
+  const unbiased = seen.used.variance.map((v) => (v * rows) / (rows - 1)); // what torch stores
+  norm.variance = follow(norm.variance, unbiased);
+  return loss;
+}
+
+function gather({ x, y }, rows) {
+  const pixels = new Float64Array(rows.length * INPUTS);
+  rows.forEach((row, i) => pixels.set(x.subarray(row * INPUTS, (row + 1) * INPUTS), i * INPUTS));
+  return { x: pixels, y: rows.map((row) => y[row]) };
+}
+
+// What the next step trains on: digits by chance, and a mask.
+export function draw(net, { train }) {
+  const rows = Array.from({ length: ROWS }, () => Math.floor(net.random() * train.y.length));
+  return { ...gather(train, rows), mask: drop(net.random, ROWS) };
+}
+
+// Logits of some test digits in either mode. The model is left as it is.
+function answers(net, { test }, rows, mode, random) {
+  const { x, y } = gather(test, rows);
+  const mask = mode === "train" ? drop(random, rows.length) : null;
+  return { logits: run(net, x, mask).logits, y };
+}
+
+// One digit of the test set in 20 batches, each time with other digits by chance: how probable
+// its class is to the model, and whether that class wins.
+export function strip(net, data, mode, size, seed) {
+  const random = generator(seed);
+  const count = data.test.y.length;
+  const other = () => (SAMPLE + 1 + Math.floor(random() * (count - 1))) % count;
+  return Array.from({ length: BATCHES }, () => {
+    const rows = [SAMPLE, ...Array.from({ length: size - 1 }, other)];
+    const { logits, y } = answers(net, data, rows, mode, random);
+    const row = [...softmaxRows(logits.subarray(0, CLASSES), CLASSES)];
+    return { probability: row[y[0]], right: row[y[0]] === Math.max(...row) };
   });
 }
 
-// One feature of the batch of a run: sample 0 is always 4, the others are 0 to 6.
-export const SAMPLE = 4;
-export const batch = (run, rows) => [SAMPLE, ...randoms(1000 + run, rows - 1).map((u) => 6 * u)];
-// The mask of sample 0: six of its units are shown.
-export const mask = (run) => randoms(7000 + run, 6).map((u) => u >= P);
-
-// All that the meters show after a history of runs [mode, grad, rows].
-export function replay(history) {
-  let [statistics, last] = [[0, 1], null];
-  history.forEach(([mode, grad, rows], run) => {
-    const training = mode === "train";
-    const [values, before] = [batch(run, rows), statistics];
-    const normed = batchNorm(values, before, training);
-    statistics = normed.statistics;
-    const units = Array(6).fill(normed.output[0]); // six equal ones, to see the mask
-    last = {
-      mode,
-      grad,
-      rows,
-      values,
-      before,
-      after: statistics,
-      mask: mask(run),
-      normed: normed.output[0],
-      units: dropout(units, mask(run), training),
-      kept: keptBytes(mode, grad, rows),
-      ...facts(mode, grad),
-    };
-  });
-  return last;
+// The share of all test digits that is right, in batches of `size` in a random order.
+export function score(net, data, mode, size, seed) {
+  const random = generator(seed);
+  const order = data.test.y
+    .map((_, row) => [random(), row])
+    .sort((a, b) => a[0] - b[0])
+    .map(([, row]) => row);
+  let right = 0;
+  for (let from = 0; from < order.length; from += size) {
+    const rows = order.slice(from, from + size);
+    const { logits, y } = answers(net, data, rows, mode, random);
+    right += accuracy(logits, y, CLASSES) * rows.length;
+  }
+  return right / order.length;
 }
 
 // --- the page ---
 
-const GRADS = [
-  ["recorded", "recorded"],
-  ["no_grad", "no_grad()"],
-  ["inference_mode", "inference_mode()"],
+const MODES = [
+  ["train", "train()", "pitfall"],
+  ["eval", "eval()", "correct"],
 ];
-const USES = {
-  "train true": ["correct", "✓ The combination for training."],
-  "train false": ["pitfall", "✗ Neither training nor validation."],
-  "eval true": ["extra", "○ Right outputs, but memory is kept."],
-  "eval false": ["correct", "✓ A combination for validation."],
-};
-const FULL = keptBytes("train", "recorded", 64);
-const bytes = (n) => `${String(n).replace(/\B(?=(\d{3})+$)/g, ",")} bytes`;
-
-// A line from 0 to 6 with the batch as dots, its mean below, the running mean above.
-function numberLine(found) {
-  const x = (v) => 14 + (v / 6) * 312;
-  const node = svg(
-    "svg",
-    { viewBox: "0 0 340 74", "aria-hidden": "true", focusable: "false" },
-    svg("path", { class: "mp-axis", d: `M${x(0)},38H${x(6)}` }),
-    ...[0, 2, 4, 6].map((v) => svg("text", { x: x(v), y: 70, "text-anchor": "middle" }, String(v))),
-  );
-  const arrow = (v, role, d) =>
-    svg("path", {
-      class: `modes-mark modes-${role}`,
-      transform: `translate(${x(v).toFixed(1)} 38)`,
-      d,
-    });
-  if (!found) return node;
-  node.append(
-    ...found.values.map((v, i) =>
-      svg("circle", {
-        class: i ? "modes-dot" : "modes-dot modes-own",
-        cx: x(v),
-        cy: 38,
-        r: i ? 4 : 6,
-      }),
-    ),
-  );
-  const mean = found.values.reduce((sum, v) => sum + v, 0) / found.values.length;
-  node.append(
-    arrow(mean, "batch", "M0,9l6,11h-12z"),
-    arrow(found.before[0], "before", "M0,-9l6,-11h-12z"),
-    arrow(found.after[0], "after", "M0,-9l6,-11h-12z"),
-  );
-  return node;
-}
+const ROWS_OF_TABLE = ["your guess", "right", "the same digit right", "its probability"];
 
 function render({ model, el: host }) {
+  const data = digits(model.get("data"));
+  const frame = el("div", { class: "mp-large" });
+  const count = el("p", { class: "mp-soft" });
+  let [net, steps, curve, visits, guess, found] = [null, 0, [], 0, 50, {}];
+
   const mode = choice(
-    "Mode",
-    [
-      ["train", "train()"],
-      ["eval", "eval()"],
-    ],
-    (v) => update(model, "mode", v),
+    "Tested in",
+    MODES.map(([value, text]) => [value, text]),
+    (value) => update(model, "mode", value),
   );
-  const grad = choice("Gradients", GRADS, (v) => update(model, "grad", v));
-  const rows = slider("Samples in a batch", { min: 2, max: 64, step: 1 }, (v) =>
-    update(model, "rows", Math.round(v)),
+  const size = choice(
+    "Batches of",
+    [2, 8, 64].map((value) => [value, `${value}`]),
+    (value) => update(model, "size", value),
   );
-  const run = () =>
-    update(model, "history", [
-      ...model.get("history"),
-      ["mode", "grad", "rows"].map((name) => model.get(name)),
-    ]);
-  const news = el("p", { "aria-live": "polite" });
-  const meter = (title, ...parts) =>
-    el("div", { class: "modes-meter" }, el("strong", {}, title), ...parts);
-  const [line, moved, units, dropped] = [
-    el("div"),
-    el("p"),
-    el("ul", { class: "modes-units", "aria-label": "Units after dropout" }),
-    el("p"),
-  ];
-  const [kept, bar, backward, output, use] = [
-    el("p", { class: "mp-total" }),
-    el("div", { class: "modes-bar" }),
-    el("p"),
-    el("p"),
-    el("p"),
-  ];
+  const opinion = slider("Right, in % (your guess)", { min: 0, max: 100, step: 1 }, (value) => {
+    guess = Math.round(value);
+    opinion.set(guess);
+  });
+  opinion.set(guess);
+  const test = el(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        visits += 1;
+        update(model, "guess", guess);
+        measure();
+      },
+    },
+    `Run ${BATCHES}`,
+  );
+  const cells = ROWS_OF_TABLE.map(() => MODES.map(() => el("td")));
+  const table = el(
+    "table",
+    {},
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        el("td"),
+        ...MODES.map(([, text, role]) =>
+          el(
+            "th",
+            { scope: "col", class: `mp-${role}` },
+            el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
+            text,
+          ),
+        ),
+      ),
+    ),
+    el(
+      "tbody",
+      {},
+      ...ROWS_OF_TABLE.map((name, i) =>
+        el("tr", {}, el("th", { scope: "row" }, name), ...cells[i]),
+      ),
+    ),
+  );
+
+  function begin() {
+    [net, steps, curve] = [start(model.get("seed")), 0, []];
+    forget();
+  }
+
+  function step() {
+    if (steps === STEPS) return false;
+    const { x, y, mask } = draw(net, data);
+    steps += 1;
+    curve.push([steps, learn(net, x, y, mask)]);
+    forget();
+    return steps < STEPS;
+  }
+
+  // Another model or another batch size: what was found no longer counts.
+  function forget() {
+    found = {};
+    if (model.get("guess") !== null) update(model, "guess", null);
+    paint();
+  }
+
+  function measure() {
+    const [how, rows] = [model.get("mode"), model.get("size")];
+    const seed = 100 * model.get("seed") + visits;
+    found[how] = {
+      guess: model.get("guess"),
+      score: score(net, data, how, rows, seed),
+      dots: strip(net, data, how, rows, seed),
+    };
+    paint();
+  }
 
   function paint() {
-    const history = model.get("history");
-    const found = replay(history);
-    mode.set(model.get("mode"));
-    grad.set(model.get("grad"));
-    rows.set(model.get("rows"));
-    line.replaceChildren(numberLine(found));
-    units.replaceChildren(
-      ...Array.from({ length: 6 }, (_, i) => {
-        const off = found?.drops && !found.mask[i];
-        return el(
-          "li",
-          { class: off ? "modes-off" : "" },
-          off ? "× 0" : found ? format(found.units[i], 2) : "–",
-        );
-      }),
-    );
-    bar.style.width = `${found ? (100 * found.kept) / FULL : 0}%`;
-    if (!found) {
-      news.textContent = "No batch yet: choose a combination, predict, then run a batch.";
-      for (const node of [moved, dropped, kept, backward, output, use]) node.textContent = "–";
-      return;
-    }
-    const recording = found.grad === "recorded" ? "gradients recorded" : `${found.grad}()`;
-    const gone = `${found.drops ? found.mask.filter((k) => !k).length : 0} of 6 dropped`;
-    const [old, now] = [found.before[0], found.after[0]].map((v) => format(v, 2));
-    const mean = found.moves ? `${old} → ${now}` : `stays ${now}`;
-    news.replaceChildren(
-      el(
-        "strong",
-        {},
-        `Batch ${history.length}, ${found.rows} samples: ${found.mode}(), ${recording}.`,
-      ),
-      ` Running mean ${mean}; ${gone}; ${bytes(found.kept)} kept.`,
-    );
-    moved.textContent = found.moves
-      ? `▼ moved from ${old} to ${now}, a tenth of the way to ▲, the mean of the batch.`
-      : `▼ stays at ${now}, wherever ▲, the mean of the batch, is.`;
-    dropped.textContent = found.drops ? `${gone} (×), the others doubled.` : `${gone}.`;
-    const by = found.moves ? "batch's mean and variance" : "running estimates";
-    output.textContent = `Its 4.00 is normalised to ${format(found.normed, 2)}, by the ${by}.`;
-    kept.textContent = bytes(found.kept);
-    const refused = found.inference ? ", and autograd refuses the output for good" : "";
-    backward.textContent = found.graph
-      ? "requires_grad=True: backward() works."
-      : `requires_grad=False: backward() raises${refused}.`;
-    const [role, text] = USES[`${found.mode} ${found.graph}`];
-    use.replaceChildren(el("strong", { class: `mp-${role}` }, text));
+    const tested = Object.keys(found).length > 0;
+    const chart = tested ? stripChart() : lossChart();
+    frame.replaceChildren(chart.root);
+    count.textContent = tested
+      ? `Each dot: the same digit, a ${data.test.y[SAMPLE]}, in another batch of ${model.get("size")}`
+      : `Training step ${steps} of ${STEPS}${steps < STEPS ? "" : ": now guess, and run"}`;
+    MODES.forEach(([how], j) => {
+      const texts = found[how] ? told(found[how]) : ROWS_OF_TABLE.map(() => "–");
+      texts.forEach((text, i) => {
+        cells[i][j].textContent = text;
+      });
+    });
   }
+
+  function lossChart() {
+    const chart = plot({
+      title: "training loss",
+      x: [0, STEPS],
+      y: [0, 3],
+      xTicks: [0, 50, 100, 150],
+      yTicks: [0, 1, 2, 3],
+      xLabel: "step",
+    });
+    chart.draw([{ role: "reference", points: curve }]);
+    return chart;
+  }
+
+  function stripChart() {
+    const chart = plot({
+      title: "probability of its class",
+      x: [0, BATCHES + 1],
+      y: [0, 1.05],
+      xTicks: [1, 5, 10, 15, 20],
+      yTicks: [0, 0.5, 1],
+      xLabel: "batch",
+    });
+    chart.dots(
+      MODES.filter(([how]) => found[how]).flatMap(([how, , role]) =>
+        found[how].dots.map(({ probability }, i) => ({ role, at: [i + 1, probability] })),
+      ),
+    );
+    return chart;
+  }
+
+  const bar = player(model, { step, reset: begin });
   host.append(
     el(
       "div",
-      { class: "mp modes", role: "group", "aria-label": "Mode switchboard" },
-      controls(
-        mode.root,
-        grad.root,
-        rows.root,
-        el(
-          "div",
-          { class: "mp-row" },
-          el("button", { type: "button", onclick: run }, "Run a batch"),
-          resetButton(model, { history: [] }),
-        ),
-      ),
-      news,
-      el(
-        "div",
-        { class: "mp-grid" },
-        meter("Running mean (▼) and batch", line, moved),
-        meter(
-          "The same sample every time (●)",
-          output,
-          el("p", { class: "mp-soft" }, "Six units of this value, after dropout:"),
-          units,
-          dropped,
-        ),
-        meter("Kept for backward()", kept, el("div", { class: "modes-track" }, bar)),
-        meter("The output", backward, use),
-      ),
+      { class: "mp", role: "group", "aria-label": "Mode explorer" },
+      controls(bar.root, el("div", { class: "mp-row" }, mode.root, size.root)),
+      el("div", { class: "mp-row" }, opinion.root, test),
+      count,
+      frame,
+      table,
     ),
   );
-  return follow(model, ["mode", "grad", "rows", "history"], paint);
+  const stops = [
+    follow(model, ["seed"], () => bar.restart()),
+    follow(model, ["size"], () => {
+      size.set(model.get("size"));
+      forget();
+    }),
+    follow(model, ["mode"], () => mode.set(model.get("mode"))),
+  ];
+  return () => {
+    bar.stop();
+    stops.forEach((stop) => stop());
+  };
+}
+
+// One column of the table.
+function told({ guess, score: share, dots }) {
+  const all = dots.map(({ probability }) => probability);
+  const [low, high] = [Math.min(...all), Math.max(...all)].map((v) => v.toFixed(2));
+  return [
+    `${guess}%`,
+    `${format(100 * share, 0)}%`,
+    `${dots.filter(({ right }) => right).length} of ${BATCHES}`,
+    low === high ? `always ${low}` : `${low}–${high}`,
+  ];
 }
 
 export default { render };

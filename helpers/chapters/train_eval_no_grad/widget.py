@@ -1,36 +1,33 @@
-"""Two switches, and meters for what each of them changes in a small real model."""
+"""A network trained in the page, then tested in train() or eval(), in batches of any size."""
 
-from traitlets import Enum, List, Tuple
+from functools import partial
 
-from helpers.widgets.base import BookWidget
-from helpers.widgets.traits import Whole
+from traitlets import Enum
+
+from helpers.widgets.live import LiveTraining, digits_as_text
+from helpers.widgets.traits import Fixed, Whole
 
 MODES = ["train", "eval"]
-GRADS = ["recorded", "no_grad", "inference_mode"]
-ROWS = {"min": 2, "max": 64}  # in a batch
 
 
-class ModeSwitchboard(BookWidget):
-    """Run batches in each combination of mode and gradient, and read what happened.
-
-    The model is the chapter's, in float64: ``Linear(64, 64)``, ``BatchNorm1d(64)``,
-    ``ReLU``, ``Dropout(0.5)``, ``Linear(64, 10)``.
+class ModeExplorer(LiveTraining):
+    """Train a network with batch normalisation and dropout, then test it in both modes.
 
     Args:
-        mode: ``"train"`` or ``"eval"``.
-        grad: ``"recorded"``, ``"no_grad"`` or ``"inference_mode"``.
-        rows: samples in a batch, 2 to 64.
-        history: one entry for each batch that was run: ``[mode, grad, rows]``.
+        mode: in which it is tested, ``"train"`` or ``"eval"``.
+        size: of the batches in which it is tested: 2, 8 or 64.
+        guess: how many per cent the reader expects to be right, or None before the test.
+        seed: of the weights, the batches and the dropped units, from 0 to 9999.
 
     Raises:
         TypeError: for a setting that it does not have.
         traitlets.TraitError: for a value that the setting cannot take.
     """
 
-    label = "Mode switchboard"
-    height_px = (600, 932)
+    label = "Mode explorer"
+    height_px = (673, 655)
 
     mode = Enum(MODES, "train").tag(sync=True)
-    grad = Enum(GRADS, "recorded").tag(sync=True)
-    rows = Whole(8, **ROWS).tag(sync=True)
-    history = List(Tuple(Enum(MODES), Enum(GRADS), Whole(**ROWS))).tag(sync=True)
+    size = Enum([2, 8, 64], 2).tag(sync=True)
+    guess = Whole(None, allow_none=True, min=0, max=100).tag(sync=True)
+    data = Fixed(partial(digits_as_text, 500, 200)).tag(sync=True)
