@@ -5,6 +5,7 @@ import re
 import claims
 import glossary
 import listings
+import moved
 import pytest
 from repository import ROOT
 
@@ -114,3 +115,10 @@ def test_bad_row_of_claims_is_named():
     table = "| Claim | Verdict | Evidence |\n| --- | --- | --- |\n| a | maybe | b |\n"
     with pytest.raises(ValueError, match=r"x.ipynb: 'a \| maybe \| b' is not 'claim"):
         claims.rows(table, "x.ipynb")
+
+
+@pytest.mark.parametrize("page", moved.load())
+def test_renamed_heading_keeps_its_old_anchor(book, page):
+    html = (book / f"{page}.html").read_text("utf-8")
+    lost = [old for old in moved.load()[page] if html.count(f'id="{old}"') != 1]
+    assert not lost, f"{page}.html: no anchor {lost}. See tools/moved.py."
