@@ -314,18 +314,18 @@ def test_live_training_makes_60_steps_a_second(front_end):
     timed = """(() => {
       const [data, asked] = [m.scans(a, "train"), m.scans(a, "test")];
       const runs = [m.start(0), m.start(0)];
-      const started = performance.now();
-      for (let i = 0; i < 50; i++) {
+      return Array.from({ length: 50 }, (_, i) => {
+        const started = performance.now();
         const [logits] = runs.map((layers) => {
           m.train(layers, data, i, m.LOSSES.layer);
           return m.trace(layers, asked.x).at(-1);
         });
         for (let n = 1; n <= 64; n++) m.rightInBatches(logits, asked.y, 10, n);
-      }
-      return (performance.now() - started) / 50;
+        return performance.now() - started;
+      });
     })()"""
     data = BatchSoftmaxTraining().data
-    assert front_end(BatchSoftmaxTraining, timed, data) < 1000 / 60
+    assert np.median(front_end(BatchSoftmaxTraining, timed, data)) < 1000 / 60
 
 
 def test_live_training_hides_what_the_reader_shall_guess(mount):
