@@ -1,13 +1,21 @@
-"""The chapter on the dimension of softmax: its checks, and its widget against torch."""
+"""The chapter on the dimension of softmax: its checks, and its widgets against torch."""
 
-import math
+import base64
+import copy
+import gzip
+import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from helpers.chapters.softmax_dim import SoftmaxDim
+from helpers.chapters.softmax_dim import BatchSoftmaxTraining, SoftmaxDim
 from helpers.chapters.softmax_dim import check as softmax
+
+# --- the exercises -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -34,62 +42,172 @@ def test_dims_tells_right_from_wrong(answer, text):
     assert repr(softmax.dims(answer)).startswith(text)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (math.log(1000), "✓ Correct"),
-        (math.log(256), "✗ Hint: that is ln 256"),
-        (3.0, "✗ Hint: use the natural logarithm"),
-        (math.log2(1000), "✗ Hint: use the natural logarithm"),
-        (0, "✗ Hint: 0 is too small"),
-    ],
-)
-def test_first_loss_tells_right_from_wrong(value, text):
-    assert repr(softmax.first_loss(value)).startswith(text)
+def policy(end):
+    """Return a class of models, from what its ``forward`` makes of two logits."""
+
+    class Policy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, state):
+            return end(self.linear(state))
+
+    return Policy
 
 
-def by_eval(model, x):
-    mode = model.training
-    model.eval()
+def over(dim):
+    return lambda logits: logits.softmax(dim)
+
+
+def unsqueezed(logits):
+    return logits.reshape(-1, 2).softmax(1).reshape(logits.shape)
+
+
+def last(model, state):
+    return model(state).argmax(dim=-1)
+
+
+REPAIRS = [
+    (over(0), lambda m, s: m(s).argmax(), "○ Not yet: in a batch of 16 the two prob"),
+    (over(0), last, "○ Not yet: in a batch of 16"),
+    (over(1), last, "✗ Hint: your code raised IndexError: Dimension out of range"),
+    (lambda z: z, last, "✗ Hint: for one state the two probabilities sum to"),
+    (
+        lambda z: z[..., :1],
+        last,
+        "✗ Hint: one state has two probabilities, got shape (1,)",
+    ),
+    (lambda z: z.sigmoid(), last, "✗ Hint: for one state the two probabilities sum to"),
+    (
+        lambda z: (z - z.mean(0) if z.ndim == 2 else z).softmax(-1),
+        last,
+        "✗ Hint: each state sums to 1, but gets other probabilities than alone",
+    ),
+    (
+        lambda z: z.softmax(-1) if z.ndim == 1 else z.softmax(-1).mean(0),
+        last,
+        "✗ Hint: 16 states return shape (16, 2), got (2,)",
+    ),
+    (over(-1), lambda m, s: m(s).argmax(), "✗ Hint: in a batch: act must return one"),
+    (over(-1), lambda m, s: m(s).argmax(dim=0), "✗ Hint: in a batch: act must return"),
+    (over(-1), lambda m, s: m(s).argmin(-1), "✗ Hint: for one state: act does not"),
+    (over(-1), lambda m, s: m(s).argmax(dim=1), "✗ Hint: your code raised IndexError"),
+    (over(-1), lambda m, s: m(s), "✗ Hint: for one state: act must return one action"),
+    (over(-1), last, "✓ Correct"),
+    (unsqueezed, last, "✓ Correct"),
+    (lambda z: z.log_softmax(-1).exp(), last, "✓ Correct"),
+    (over(-1), lambda m, s: m(s).max(dim=-1).indices, "✓ Correct"),
+    (over(-1), lambda m, s: (m(s)[..., 1] > 0.5).long(), "✓ Correct"),
+]
+
+
+@pytest.mark.parametrize(("end", "act", "text"), REPAIRS)
+def test_repair_tells_right_from_wrong(end, act, text):
+    assert repr(softmax.repair(policy(end), act)).startswith(text)
+
+
+def test_repair_leaves_the_reader_s_random_numbers_alone():
+    torch.manual_seed(3)
+    softmax.repair(policy(over(-1)), last)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after == torch.rand(1)
+
+
+def alone_and_together(model, x):
     with torch.no_grad():
-        answer = not torch.allclose(model(x[:1]), model(x)[:1], atol=1e-5)
+        return not torch.allclose(model(x[:1]), model(x)[:1], atol=1e-5)
+
+
+def each_mode(model, x):
+    modes = {module: module.training for module in model.modules()}
+    answer = alone_and_together(model.eval(), x)
+    for module, mode in modes.items():
+        module.training = mode
+    return answer
+
+
+def on_a_copy(model, x):
+    return alone_and_together(copy.deepcopy(model).eval(), x)
+
+
+def other_neighbours(model, x):
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    changed = x.clone()
+    changed[1:] += 1
+    with torch.inference_mode():
+        moved = (model(x)[0] - model(changed)[0]).abs().max().item() > 1e-6
+    for module, mode in reversed(modes):
+        module.train(mode) if not list(module.children()) else None
+        module.training = mode
+    return moved
+
+
+def one_mode(model, x):
+    mode = model.training
+    answer = alone_and_together(model.eval(), x)
     model.train(mode)
     return answer
 
 
-def always_trains(model, x):
-    answer = by_eval(model, x)
-    model.train()
+def stays_in_eval(model, x):
+    return alone_and_together(model.eval(), x)
+
+
+def with_gradients(model, x):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    answer = not torch.allclose(model(x[:1]), model(x)[:1], atol=1e-5)
+    for module, mode in modes.items():
+        module.training = mode
     return answer
 
 
-def keeps_eval(model, x):
-    by_eval(model.eval(), x)
-    return by_eval(model, x)
+def sums_of_columns(model, x):
+    with torch.no_grad():
+        out = copy.deepcopy(model).eval()(x)
+    return torch.allclose(out.sum(0), torch.ones(out.shape[1]))
+
+
+def looks_for_the_layer(model, x):
+    return any(isinstance(m, nn.Softmax) and m.dim == 0 for m in model.modules())
 
 
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (by_eval, "✓ Correct"),
+        (each_mode, "✓ Correct"),
+        (on_a_copy, "✓ Correct"),
+        (other_neighbours, "✓ Correct"),
         (
             lambda m, x: True,
-            "✗ Hint: for a softmax over dim=1 the answer is False, got True",
+            "✗ Hint: for a model that was in eval() mode the answer is False, got True",
         ),
         (lambda m, x: False, "✗ Hint: for a softmax over dim=0 the answer is True"),
-        (lambda m, x: not torch.equal(m(x[:2])[0], m(x)[0]), "✗ Hint: for "),
+        (looks_for_the_layer, "✗ Hint: for a softmax over dim=0 the answer is True"),
         (
-            keeps_eval,
-            "✗ Hint: for a softmax over dim=0: give the model back in the mode",
+            sums_of_columns,
+            "✗ Hint: for outputs from which the batch's mean was subtracted the answer is",
+        ),
+        (alone_and_together, "✗ Hint: alone_and_together raised ValueError: Expected"),
+        (with_gradients, "✗ Hint: the model ran with gradients"),
+        (
+            stays_in_eval,
+            "✗ Hint: for a softmax over dim=0: give each module its own mode back",
         ),
         (
-            always_trains,
-            "✗ Hint: for a model that was in eval() mode: give the model back",
+            one_mode,
+            "✗ Hint: for a model in train mode with a norm frozen in eval: give each",
         ),
     ],
 )
 def test_depends_on_batch_tells_right_from_wrong(attempt, text):
     assert repr(softmax.depends_on_batch(attempt)).startswith(text)
+
+
+# --- the widgets ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
@@ -112,3 +230,119 @@ def test_softmax_dim_measures_the_other_sample(front_end):
         assert ours == pytest.approx(
             (before - after)[sample].abs().max().item(), abs=1e-6
         )
+
+
+def test_softmax_dim_wins_as_argmax_does(front_end):
+    blocks = torch.randint(0, 3, (40, 3, 2)).double()  # with equal ones among them
+    ours = front_end(
+        SoftmaxDim, "a.map((b) => [0, 1].map((k) => m.winner(b, k)))", blocks.tolist()
+    )
+    assert ours == blocks.argmax(dim=1).tolist()
+
+
+def test_one_sample_alone_gets_all_ones_over_the_batch(mount):
+    page = mount(SoftmaxDim(dim=0))
+    page.get_by_label("1", exact=True).check()
+    shown = page.locator("tbody output:visible").all_inner_texts()
+    assert {text.removeprefix("◆ ") for text in shown} == {"1.0000"}
+    assert len(shown) == 6
+    assert page.locator("tfoot td:visible").all_inner_texts() == ["class 0"] * 2
+
+
+LOSSES = {
+    "predict": F.cross_entropy,
+    "train": lambda logits, y: F.nll_loss(F.log_softmax(logits, dim=0), y),
+    "layer": lambda logits, y: F.cross_entropy(logits.softmax(dim=0), y),
+}
+TRAIN = """(() => {
+  const [data, layers] = [m.scans(a.data, "train"), m.start(a.seed)];
+  const weights = () => layers.flatMap(({ weight, bias }) => [...weight, ...bias]);
+  const steps = [{ weights: weights() }];
+  for (let i = 0; i < 50; i++) {
+    const loss = m.train(layers, data, i, m.LOSSES[a.form]);
+    steps.push({ loss, weights: weights() });
+  }
+  const asked = m.scans(a.data, "test");
+  const logits = m.trace(layers, asked.x).at(-1);
+  const right = [64, 32, 7, 1].map((n) => m.rightInBatches(logits, asked.y, 10, n));
+  return { steps, right };
+})()"""
+
+
+def pixels(data, part):
+    x = torch.tensor([*map(float, data[f"{part}_pixels"].split())]).double()
+    y = torch.tensor([*map(int, data[f"{part}_labels"].split())])
+    return x.reshape(-1, 64) / 16, y
+
+
+@pytest.mark.parametrize(("form", "seed"), [("predict", 0), ("train", 1), ("layer", 2)])
+def test_50_live_steps_are_torch_s(front_end, form, seed):
+    data = BatchSoftmaxTraining().data
+    ours = front_end(
+        BatchSoftmaxTraining, TRAIN, {"data": data, "seed": seed, "form": form}
+    )
+    sizes = [64, 20, 10]
+    layers = [nn.Linear(a, b).double() for a, b in itertools.pairwise(sizes)]
+    net = nn.Sequential(layers[0], nn.ReLU(), layers[1])
+    nn.utils.vector_to_parameters(
+        torch.tensor(ours["steps"][0]["weights"]).double(), net.parameters()
+    )
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    x, y = pixels(data, "train")
+    for i, step in enumerate(ours["steps"][1:]):
+        rows = slice(i * 20 % 300, i * 20 % 300 + 20)
+        loss = LOSSES[form](net(x[rows]), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert step["loss"] == pytest.approx(loss.item(), abs=1e-6)
+        theirs = nn.utils.parameters_to_vector(net.parameters()).detach().numpy()
+        np.testing.assert_allclose(step["weights"], theirs, rtol=1e-6, atol=1e-6)
+    x, y = pixels(data, "test")
+    for size, share in zip([64, 32, 7, 1], ours["right"], strict=True):
+        classes = [net(some).softmax(0).argmax(1) for some in x.split(size)]
+        assert share == pytest.approx((torch.cat(classes) == y).double().mean().item())
+
+
+def test_data_of_the_live_training_are_light():
+    text = json.dumps(BatchSoftmaxTraining().data)
+    assert len(base64.b64encode(gzip.compress(text.encode()))) <= 30_000
+
+
+def test_live_training_makes_60_steps_a_second(front_end):
+    """The two models together, and all that the page draws of them."""
+    timed = """(() => {
+      const [data, asked] = [m.scans(a, "train"), m.scans(a, "test")];
+      const runs = [m.start(0), m.start(0)];
+      return Array.from({ length: 50 }, (_, i) => {
+        const started = performance.now();
+        const [logits] = runs.map((layers) => {
+          m.train(layers, data, i, m.LOSSES.layer);
+          return m.trace(layers, asked.x).at(-1);
+        });
+        for (let n = 1; n <= 64; n++) m.rightInBatches(logits, asked.y, 10, n);
+        return performance.now() - started;
+      });
+    })()"""
+    data = BatchSoftmaxTraining().data
+    assert np.median(front_end(BatchSoftmaxTraining, timed, data)) < 1000 / 60
+
+
+def test_live_training_hides_what_the_reader_shall_guess(mount):
+    page = mount(BatchSoftmaxTraining(size=1))
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
+    rows = page.locator("tbody tr")
+    assert rows.nth(2).locator("td").all_inner_texts() == ["–", "–"]
+    assert page.locator("path.mp-curve").count() == 0
+    page.get_by_role("button", name="Lock my guess").click()
+    batch, classes = rows.nth(2).locator("td").all_inner_texts()
+    assert batch == "10%"
+    assert int(classes.rstrip("%")) >= 90
+    assert page.locator("path.mp-curve").count() == 2
+    start, now = (rows.nth(i).locator("td").all_inner_texts() for i in (0, 1))
+    assert start[0] == start[1]  # the same model, only predicted otherwise
+    assert now[0] == now[1]
+    page.get_by_label("Softmax layer").check()
+    assert page.locator("path.mp-curve").count() == 0
+    assert "Step 0 of 300" in page.locator(".mp").inner_text()

@@ -1,13 +1,13 @@
 """Checks of the chapter on softmax and its dimension."""
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
+
+# --- 1. which dimension --------------------------------------------------------------
 
 # shape: (its softmax dimension, what to think of)
 DIMS = {
@@ -45,30 +45,92 @@ def dims(answer: object) -> Verdict:
     return correct("in each case the sums read 'one distribution for each decision'.")
 
 
-first_loss = NumberCheck(
-    prompt="1,000 classes, batches of 256: how large should a new model's first loss be?",
-    answer=math.log(1000),
-    tolerance=0.02,
-    praise="ln 1000 = 6.908: an even spread over the classes. The batch has no part in it.",
-    hints=[
-        Hint(
-            5.5, 5.6, "that is ln 256, the batch: it is what the wrong softmax gives."
-        ),
-        Hint(2.9, 3.1, "use the natural logarithm, as PyTorch does."),
-        Hint(9.9, 10.0, "use the natural logarithm, as PyTorch does."),
-    ],
-)
+# --- 2. repair a policy --------------------------------------------------------------
 
 
-class _OverBatch(nn.Module):
-    """A softmax over the batch behind a linear layer: what the reader must catch."""
+def repair(
+    policy: type[nn.Module], act: Callable[[nn.Module, Tensor], Tensor]
+) -> Verdict:
+    """Check a policy that must treat one state and a batch of states alike.
 
-    def __init__(self) -> None:
+    Args:
+        policy: a class of models from states ``(4,)`` or ``(N, 4)`` to the probabilities
+            of two actions.
+        act: takes a model and states; returns the most probable action of each.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            return _repaired(policy().eval(), act)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+
+
+def _repaired(model: nn.Module, act: Callable) -> Verdict:
+    states = 5 * torch.randn(16, 4)
+    one = torch.stack([model(state) for state in states])
+    if one.shape != (16, 2):
+        return hint(
+            f"one state has two probabilities, got shape {tuple(one.shape[1:])}."
+        )
+    if not _distributions(one):
+        sums = one.sum(dim=-1)
+        return hint(
+            f"for one state the two probabilities sum to {sums.min():.2f} to "
+            f"{sums.max():.2f}, not to 1. Keep a softmax over the actions."
+        )
+    together = model(states)
+    if together.shape != (16, 2):
+        return hint(f"16 states return shape (16, 2), got {tuple(together.shape)}.")
+    if not _distributions(together):
+        sums = together.sum(dim=-1)
+        return not_yet(
+            f"in a batch of 16 the two probabilities of a state sum to {sums.min():.2f} "
+            f"to {sums.max():.2f}."
+        )
+    if not torch.allclose(together, one, atol=1e-5):
+        return hint("each state sums to 1, but gets other probabilities than alone.")
+    best, alone = one.argmax(dim=1), [torch.as_tensor(act(model, s)) for s in states]
+    batch = torch.as_tensor(act(model, states))
+    for actions, where in (
+        (torch.stack(alone), "for one state"),
+        (batch, "in a batch"),
+    ):
+        if actions.shape != best.shape:
+            got = tuple(actions.shape)
+            return hint(
+                f"{where}: act must return one action a state, got shape {got}."
+            )
+        if not torch.equal(actions.long(), best):
+            return hint(f"{where}: act does not return the most probable action.")
+    return correct("alone or in a batch, a state gets the same answer.")
+
+
+def _distributions(p: Tensor) -> bool:
+    """Whether each row is positive and sums to 1."""
+    return bool((p >= 0).all()) and torch.allclose(p.sum(-1), torch.ones(len(p)))
+
+
+# --- 3. a test for any model ---------------------------------------------------------
+
+
+class _Mixing(nn.Module):
+    """What the reader must catch: a mixing of samples that no layer's name tells."""
+
+    def __init__(self, mix: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.linear = nn.Linear(3, 4)
+        self.linear, self.mix, self.grads = nn.Linear(3, 4), mix, False
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.softmax(self.linear(x), 0)  # no nn.Softmax to look for
+        self.grads |= torch.is_grad_enabled()
+        return self.mix(self.linear(x))
+
+
+def _with_frozen_norm() -> nn.Module:
+    """Return a model in train mode whose norm was frozen in eval mode."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
+    model[1].eval()
+    return model
 
 
 @checks_function(lambda fn: fn(nn.Linear(3, 4), torch.zeros(2, 3)))
@@ -80,13 +142,21 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(6, 3, generator=generator)
-    over_classes = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=1))
-    normalised = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
+    columns = _Mixing(lambda out: torch.softmax(out, 0))
+    rows = _Mixing(lambda out: torch.softmax(out, 1))
+    centred = _Mixing(lambda out: out - out.mean(0))
+    norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     cases = [
-        (_OverBatch(), True, "a softmax over dim=0"),
-        (_OverBatch().eval(), True, "a model that was in eval() mode"),
-        (over_classes, False, "a softmax over dim=1"),
-        (normalised, False, "batch norm and dropout, which are harmless in eval()"),
+        (columns, True, "a softmax over dim=0"),
+        (centred, True, "outputs from which the batch's mean was subtracted"),
+        (_Mixing(lambda out: out).eval(), False, "a model that was in eval() mode"),
+        (rows, False, "a softmax over dim=1"),
+        (norm, False, "batch norm and dropout, which are harmless in eval()"),
+        (
+            _with_frozen_norm(),
+            False,
+            "a model in train mode with a norm frozen in eval",
+        ),
     ]
     for model, expected, name in cases:
         modes = [module.training for module in model.modules()]
@@ -95,7 +165,9 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
         if bool(answer) is not expected:
             return hint(f"for {name} the answer is {expected}, got {answer}.")
         if modes != [module.training for module in model.modules()]:
-            return hint(f"for {name}: give the model back in the mode you got it in.")
+            return hint(f"for {name}: give each module its own mode back.")
         if any(not torch.equal(before[k], v) for k, v in model.state_dict().items()):
             return hint(f"for {name}: the running statistics moved. Use eval().")
-    return correct("it finds the softmax over the batch, and leaves the model alone.")
+        if getattr(model, "grads", False):
+            return hint("the model ran with gradients. Use torch.no_grad().")
+    return correct("it finds what mixes samples, and leaves each module as it was.")

@@ -7,15 +7,16 @@ const INDICES = SHAPE.reduce(
 );
 const at = (tensor, [i, j, k]) => tensor[i][j][k];
 
-// The indices that differ from `index` along `dim` alone, itself included.
-export function fibre(index, dim) {
-  return Array.from({ length: SHAPE[dim] }, (_, i) => index.map((old, d) => (d === dim ? i : old)));
+// The indices of a batch that differ from `index` along `dim` alone, itself included.
+export function fibre(index, dim, batch) {
+  const length = dim === 0 ? batch : SHAPE[dim];
+  return Array.from({ length }, (_, i) => index.map((old, d) => (d === dim ? i : old)));
 }
 
 // torch.softmax in float32: minus the largest, exponentials, over their sum.
 export function softmax(logits, dim) {
   const one = (index) => {
-    const line = fibre(index, dim).map((other) => f32(at(logits, other)));
+    const line = fibre(index, dim, logits.length).map((other) => f32(at(logits, other)));
     const largest = Math.max(...line);
     const sum = line.reduce((total, v) => f32(total + f32(Math.exp(f32(v - largest)))), 0);
     return f32(f32(Math.exp(f32(f32(at(logits, index)) - largest))) / sum);
@@ -25,9 +26,16 @@ export function softmax(logits, dim) {
 
 // The sum of every fibre along a dimension, each once.
 export function sums(probabilities, dim) {
-  return INDICES.filter((index) => index[dim] === 0).map((index) =>
-    fibre(index, dim).reduce((total, other) => total + at(probabilities, other), 0),
+  const inside = INDICES.filter((i) => i[dim] === 0 && i[0] < probabilities.length);
+  return inside.map((index) =>
+    fibre(index, dim, probabilities.length).reduce((sum, i) => sum + at(probabilities, i), 0),
   );
+}
+
+// The class with the largest probability, the first of equals.
+export function winner(block, position) {
+  const row = block.map((values) => values[position]);
+  return row.indexOf(Math.max(...row));
 }
 
 // How far one sample's probabilities are from another tensor's.
@@ -65,12 +73,27 @@ function render({ model, el: host }) {
       update(model, "dim", d);
     },
   );
+  const samples = choice(
+    "Samples in the batch",
+    [
+      [2, "2"],
+      [1, "1"],
+    ],
+    (count) => {
+      news.textContent = "";
+      pointed = [0, ...pointed.slice(1)];
+      update(model, "samples", count);
+    },
+  );
+  const batch = (logits) => logits.slice(0, model.get("samples"));
   const news = el("p", { "aria-live": "polite" });
   const change = (sample, next) => {
-    const [before, d] = [softmax(model.get("logits"), model.get("dim")), model.get("dim")];
     const other = 1 - sample;
-    const distance = format(moved(before, softmax(next, d), other));
-    news.textContent = `You changed sample ${sample}: sample ${other} moved by ${distance}.`;
+    if (model.get("samples") === 2) {
+      const [before, after] = [model.get("logits"), next].map((t) => softmax(t, model.get("dim")));
+      const distance = format(moved(before, after, other));
+      news.textContent = `You changed sample ${sample}: sample ${other} moved by ${distance}.`;
+    }
     update(model, "logits", next);
   };
   const cells = INDICES.map((index) => {
@@ -103,7 +126,8 @@ function render({ model, el: host }) {
       root: el("td", { onpointerenter: point, onfocusin: point }, field.root, output),
     };
   });
-  const block = (i) =>
+  const winners = [0, 1].map(() => [0, 1].map(() => el("td")));
+  const blocks = [0, 1].map((i) =>
     el(
       "table",
       { class: "softmax-table" },
@@ -125,16 +149,27 @@ function render({ model, el: host }) {
           ),
         ),
       ),
-    );
+      el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "wins"), ...winners[i])),
+    ),
+  );
   const equation = el("p");
   const strip = el("ul", { class: "softmax-strip" });
 
   function paint() {
     const [logits, d] = [model.get("logits"), model.get("dim")];
-    const probabilities = softmax(logits, d);
-    const line = fibre(pointed, d);
+    const probabilities = softmax(batch(logits), d);
+    const line = fibre(pointed, d, probabilities.length);
     dim.set(d);
+    samples.set(probabilities.length);
+    // Hidden, and its room kept: nothing may move.
+    blocks[1].style.visibility = probabilities.length === 2 ? "" : "hidden";
+    probabilities.forEach((some, i) =>
+      winners[i].forEach((cell, k) => {
+        cell.textContent = `class ${winner(some, k)}`;
+      }),
+    );
     for (const { index, field, output, root } of cells) {
+      if (index[0] >= probabilities.length) continue;
       const inside = line.some((other) => `${other}` === `${index}`);
       field.set(at(logits, index));
       output.textContent = `${inside ? "◆ " : ""}${format(at(probabilities, index))}`;
@@ -144,37 +179,29 @@ function render({ model, el: host }) {
     equation.textContent = `◆ These compete, and sum to 1: ${terms.join(" + ")}`;
     strip.replaceChildren(
       ...NAMES.map((name, e) => {
-        const all = sums(probabilities, e);
-        const ones = all.every((sum) => Math.abs(sum - 1) < 1e-5);
-        return el(
-          "li",
-          {},
-          `Summed over dimension ${e}, the ${name}: `,
-          e === d
-            ? el("strong", { class: "mp-correct" }, `${ones ? "✓" : "✗"} always 1`)
-            : `${format(Math.min(...all), 2)} to ${format(Math.max(...all), 2)}`,
+        const [least, most] = [Math.min, Math.max].map((f) =>
+          format(f(...sums(probabilities, e)), 2),
         );
+        const range = least === most ? least : `${least} to ${most}`;
+        return el("li", {}, `Summed over dimension ${e}, the ${name}: ${range}`);
       }),
     );
   }
-  const same = el(
-    "button",
-    { type: "button", onclick: () => change(1, [model.get("logits")[0], model.get("logits")[0]]) },
-    "Make sample 1 equal to sample 0",
-  );
-  const reset = resetButton(model, { logits: START }, () => (news.textContent = ""));
+  const reset = resetButton(model, { logits: START, samples: 2, dim: 1 }, () => {
+    news.textContent = "";
+  });
   host.append(
     el(
       "div",
       { class: "mp softmax", role: "group", "aria-label": "Softmax explorer" },
-      controls(dim.root, el("div", { class: "mp-row" }, same, reset)),
-      el("div", { class: "mp-grid" }, block(0), block(1)),
+      controls(dim.root, samples.root, el("div", { class: "mp-row" }, reset)),
+      el("div", { class: "mp-grid" }, ...blocks),
       equation,
       news,
       strip,
     ),
   );
-  return follow(model, ["logits", "dim"], paint);
+  return follow(model, ["logits", "dim", "samples"], paint);
 }
 
 export default { render };

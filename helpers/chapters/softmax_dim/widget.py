@@ -17,6 +17,7 @@ class SoftmaxDim(BookWidget):
     Args:
         logits: 2 samples of 3 classes at 2 positions, each from -20 to 20.
         dim: over which dimension the softmax runs, 0, 1 or 2.
+        samples: how many of the two are in the batch, 2 or 1.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -24,7 +25,8 @@ class SoftmaxDim(BookWidget):
     """
 
     label = "Softmax explorer"
-    height_px = (582, 1025)
+    height_px = (671, 1145)
 
     logits = grid(LOGITS, Number(min=-20, max=20)).tag(sync=True)
     dim = Enum([0, 1, 2], 1).tag(sync=True)
+    samples = Enum([1, 2], 2).tag(sync=True)
