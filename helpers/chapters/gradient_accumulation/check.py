@@ -122,7 +122,9 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=0, atol=1e-5)
 
 
-MEANS = "a label counts more where a micro-batch has few. What should each be divided by?"
+MEANS = (
+    "a label counts more where a micro-batch has few. What should each be divided by?"
+)
 MISTAKES = [
     ({"rest": "lost"}, "one micro-batch is left over at the end, and in no update."),
     ({"stale": True}, "the model came with old gradients, and they are in the update."),

@@ -60,7 +60,9 @@ def gradient(model: nn.Module) -> Tensor:
         tensor([11., 22.])
     """
     parameters = _trainable(model)
-    return as_vector(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)
+    return as_vector(
+        torch.zeros_like(p) if p.grad is None else p.grad for p in parameters
+    )
 
 
 def loss_gradient(loss: Tensor, model: nn.Module) -> Tensor:

@@ -42,6 +42,8 @@ export function answer(found) {
   return found.findIndex((each, i) => i + 1 > SAMPLES / 2 && each[1] > HALF_OFF) + 1;
 }
 
+const percent = (share) => (share < 1e-12 ? "0%" : `${format(100 * share, 0)}%`);
+
 function render({ model, el: host }) {
   const found = errors(digits(model.get("data")), model.get("seed"));
   const place = (value) => update(model, "cut", Math.min(Math.max(Math.round(value), 1), 49));
@@ -63,8 +65,8 @@ function render({ model, el: host }) {
     onpick: place,
   });
   frame.append(chart.root);
-  const heads = ["", "at your guess", "now"].map((text) =>
-    text ? el("th", { scope: "col" }, text) : el("td"),
+  const heads = ["gradient off by", "your guess", "now"].map((text) =>
+    el("th", { scope: "col" }, text),
   );
   const sizes = [el("td"), el("td")];
   const rows = LOOPS.map(({ role, name }) => ({
@@ -87,7 +89,7 @@ function render({ model, el: host }) {
       {},
       line("pieces", sizes),
       ...rows.map(({ head, cells }) => el("tr", {}, head, ...cells)),
-      line("loss / 2: one digit counts", counts),
+      line("/ 2: each counts", counts),
     ),
   );
 
@@ -96,8 +98,7 @@ function render({ model, el: host }) {
     lock.textContent = guess === null ? "Lock my guess" : "Guess again";
     prompt.textContent =
       guess === null
-        ? "The loop divides both losses by 2. From which cut on, right of the middle, is the " +
-          "gradient off by more than 50%? Put the dotted line there, then lock your guess."
+        ? "From which cut on, right of 25, is loss / 2 off by more than 50%? Drag, then lock."
         : `Your guess: ${guess}. It happens at ${answer(found)}. Now drag the line.`;
     const curve = (j) => found.map((each, i) => [i + 1, 100 * each[j]]);
     chart.draw(
@@ -113,12 +114,12 @@ function render({ model, el: host }) {
     const off = (at, j) => found[at - 1][j];
     [guess, now].forEach((at, column) => {
       const hidden = guess === null;
-      sizes[column].textContent = at === null ? "–" : `${at} and ${SAMPLES - at}`;
+      sizes[column].textContent = at === null ? "–" : `${at} | ${SAMPLES - at}`;
       rows.forEach(({ cells }, j) => {
-        cells[column].textContent = hidden ? "–" : `off by ${format(100 * off(at, j), 0)}%`;
+        cells[column].textContent = hidden ? "–" : percent(off(at, j));
       });
-      const each = (n) => format(SAMPLES / 2 / n, 2);
-      counts[column].textContent = hidden ? "–" : `${each(at)} and ${each(SAMPLES - at)}`;
+      const each = (n) => format(SAMPLES / 2 / n, 1);
+      counts[column].textContent = hidden ? "–" : `${each(at)} | ${each(SAMPLES - at)}`;
     });
     chart.dots(
       guess === null

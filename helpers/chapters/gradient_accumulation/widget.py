@@ -20,7 +20,7 @@ class AccumulationCut(LiveTraining):
     """
 
     label = "Accumulation explorer"
-    height_px = (600, 640)
+    height_px = (654, 528)
 
     cut = Whole(SAMPLES // 2, min=1, max=SAMPLES - 1).tag(sync=True)
     guess = Whole(None, allow_none=True, min=1, max=SAMPLES - 1).tag(sync=True)
