@@ -37,7 +37,12 @@ KNOWN_MIMES = {
     "application/vnd.measured-pytorch.widget+json",
 }
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
-SECOND_EDITION = {"bce_and_logits", "softmax_dim", "train_eval_no_grad"}
+SECOND_EDITION = {
+    "bce_and_logits",
+    "gradient_accumulation",
+    "softmax_dim",
+    "train_eval_no_grad",
+}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"

@@ -1,49 +1,55 @@
-"""The chapter on gradient accumulation: helpers, stage, checks, widget."""
+"""The chapter on gradient accumulation: its instruments, checks, and widgets against torch."""
 
-import ast
-import re
+import base64
+import gzip
+import json
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from traitlets import TraitError
 
 from helpers.accumulation import grouped
 from helpers.chapters.gradient_accumulation import (
-    TWO_RANKS,
-    AccumulationCuts,
+    AccumulationCut,
+    AccumulationTraining,
     check,
     stage,
 )
-from helpers.widgets.base import STATE_MIME
-
-
-def tiny():
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
-
-
-def samples(count, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(count, 3, generator=generator, dtype=torch.float64)
-    return x, torch.randint(0, 3, (count,), generator=generator)
-
 
 # --- instruments ---------------------------------------------------------------------
 
 
-def test_loss_gradient_is_that_of_backward_and_touches_nothing():
+def tiny():
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def samples(count):
+    return torch.randn(count, 3).double(), torch.randint(0, 3, (count,))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_loss_gradient_is_that_of_backward_and_touches_nothing(frozen):
     model, (x, y) = tiny(), samples(5)
+    model[0].requires_grad_(not frozen)
     found = stage.loss_gradient(F.cross_entropy(model(x), y), model)
     assert all(p.grad is None for p in model.parameters())
     F.cross_entropy(model(x), y).backward()
     assert torch.equal(found, stage.gradient(model))
 
 
+def test_a_parameter_that_no_loss_has_reached_counts_as_zeros():
+    model, (x, y) = tiny(), samples(5)
+    model.append(nn.Linear(3, 1))  # nobody uses it
+    found = stage.loss_gradient(F.cross_entropy(model[:3](x), y), model)
+    F.cross_entropy(model[:3](x), y).backward()
+    assert torch.equal(found, stage.gradient(model))
+    assert not found[-4:].any()
+
+
 def test_factors_are_found_again():
-    parts = [samples(9, seed)[0].flatten() for seed in range(4)]
+    parts = [torch.randn(27).double() for _ in range(4)]
     factors = torch.tensor([0.25, 0, -3, 7.5], dtype=torch.float64)
     total = sum(f * part for f, part in zip(factors, parts, strict=True))
     assert (stage.find_factors(total, parts) - factors).abs().max() < 1e-12
@@ -58,83 +64,22 @@ def test_how_far_off_is_given_in_per_cent(relative, text):
     assert stage.how_far_off(wanted * (1 + relative), wanted) == text
 
 
-class Plain:
-    """SGD, with what a step was made of."""
-
-    def __init__(self, parameters):
-        self.parameters = list(parameters)
-        self.steps.append([])
-
-    def step(self):
-        for parameter in self.parameters:
-            parameter.data -= 0.1 * parameter.grad
-        self.steps[-1].append(self.since)
-        Plain.since = []
-
-    def zero_grad(self):
-        for parameter in self.parameters:
-            parameter.grad = None
-
-
-@pytest.mark.parametrize(
-    ("last", "end", "again"),
-    [
-        ("mean", [(67, 67)], [(128, 128)]),
-        ("share", [(67, 128)], [(128, 128)]),
-        ("drop", [(128, 128)], [(128, 128)]),
-        ("leak", [(128, 128)], [(67, 67), (128, 128)]),
-    ],
-)
-def test_runs_treat_the_last_group_as_told(last, end, again, monkeypatch):
-    monkeypatch.setattr(stage, "SEEDS", range(2))
-    Plain.steps, Plain.since = [], []
-
-    def backward(model, x, y, total):
-        Plain.since.append((len(x), total))
-        F.cross_entropy(model(x), y, reduction="sum").div(total).backward()
-
-    def optimizer(parameters):
-        Plain.since = []
-        return Plain(parameters)
-
-    state = torch.get_rng_state()
-    runs = stage.train_five_seeds(backward, 8, optimizer, last, epochs=2)
-    an_epoch = 10 + (end != [(128, 128)])
-    for steps in Plain.steps:
-        assert len(steps) == 2 * an_epoch
-        assert steps[an_epoch - 1] == end
-        assert steps[an_epoch] == again
-    assert [part.shape for part in runs[1:]] == [(2, 2), (2,), (2,), (2, 0)]
-    assert torch.equal(state, torch.get_rng_state())
-    assert runs.same(runs, 1e-9)
-
-
-def test_runs_know_their_accuracy_before_the_last_update(monkeypatch):
-    monkeypatch.setattr(stage, "SEEDS", range(1))
-
-    def backward(model, x, y, total):
-        factor = 1e6 if len(x) < 128 else 1.0  # a last step that ruins all
-        F.cross_entropy(model(x), y, reduction="sum").mul(factor / total).backward()
-
-    Plain.steps, Plain.since = [], []
-    dropped = stage.train_five_seeds(backward, 8, Plain, "drop", epochs=1)
-    ruined = stage.train_five_seeds(backward, 8, Plain, "mean", epochs=1)
-    assert ruined.before == dropped.accuracy != ruined.accuracy
-    assert ruined.spread_before == dropped.spread
-    assert re.fullmatch(r"\d+% to \d+%", ruined.spread)
-
-
-# --- two ranks -----------------------------------------------------------------------
-
-
-def test_script_for_two_ranks_needs_pytorch_alone():
-    # What it prints is compared with the chapter's stored output.
-    tree = ast.parse(TWO_RANKS.read_text(encoding="utf-8"))
-    names = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
-    names += [
-        a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names
-    ]
-    assert {name.partition(".")[0] for name in names} == {"contextlib", "torch"}
+def test_each_of_the_twenty_networks_learns_as_it_would_alone():
+    networks = stage.TwentyNetworks()
+    x, y = torch.rand(7, 64).double(), torch.randint(0, 10, (7,))
+    stage.mean_losses(networks, x, y).sum().backward()
+    alone = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)).double()
+    with torch.no_grad():
+        alone[0].weight.copy_(networks.first_weight[3].T)
+        alone[0].bias.copy_(networks.first_bias[3, 0])
+        alone[2].weight.copy_(networks.second_weight[3].T)
+        alone[2].bias.copy_(networks.second_bias[3, 0])
+    loss = F.cross_entropy(alone(x), y)
+    loss.backward()
+    torch.testing.assert_close(stage.mean_losses(networks, x, y)[3], loss)
+    torch.testing.assert_close(networks.first_weight.grad[3].T, alone[0].weight.grad)
+    right = 100 * (alone(x).argmax(dim=1) == y).double().mean()
+    assert stage.accuracies(networks, x, y)[3] == right
 
 
 # --- checks --------------------------------------------------------------------------
@@ -157,96 +102,78 @@ def test_loss_tells_right_from_wrong(answer, text):
     assert repr(check.loss(answer)).startswith(text)
 
 
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (..., "○ Not yet"),
-        ([15, 16, 17], "✓ Correct"),
-        ((17, 15, 16), "✓ Correct"),
-        (torch.tensor([15, 16, 17]), "✓ Correct"),
-        ([16, 17], "✗ Hint: that is so if zero_grad"),
-        ([15, 16], "✗ Hint: enumerate starts again"),
-        ([1, 2], "✗ Hint: count on through"),
-        ([15, 1, 2], "✗ Hint: count on through"),
-        ([14, 15], "✗ Hint: go through it"),
-        (3, "✗ Hint: write a list of numbers, got 3"),
-        (["a"], "✗ Hint: write a list of numbers"),
-        ([15.9, 16, 17], "✗ Hint: micro-batches have whole numbers, got [15.9"),
-        ([float("inf")], "✗ Hint: micro-batches have whole numbers, got [inf]"),
-        ([10**400], "✗ Hint: write a list of numbers"),
-    ],
-)
-def test_first_update_tells_right_from_wrong(answer, text):
-    assert repr(check.first_update(answer)).startswith(text)
+def total(model, ids, labels):
+    logits = model(ids).transpose(1, 2)
+    return F.cross_entropy(logits, labels, reduction="sum")
 
 
-def epoch(model, optimizer, batches, k, rule="right", told=None, **change):
-    """An epoch written with the check's own parts, with one mistake."""
-    weights = check._weights_after(rule, **change)
-    at = 0
-    for parameter in model.parameters():
-        parameter.data = weights[at : at + parameter.numel()].view_as(parameter)
-        at += parameter.numel()
-    return 3 if told is None else told
+def stub(model, optimizer, batches, k):
+    """The broken code of the exercise."""
+    for i, (ids, labels) in enumerate(batches):
+        loss = F.cross_entropy(model(ids).transpose(1, 2), labels) / k
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if (i + 1) % k == 0:
+            optimizer.step()
+            optimizer.zero_grad()
 
 
-def by_hand(model, optimizer, batches, k, own_clip=False, mean=False):
+def by_hand(model, optimizer, batches, k, share=True, clip=nn.utils.clip_grad_norm_):
     optimizer.zero_grad()
-    groups = list(grouped(batches, k))
-    for group in groups:
+    for group in grouped(batches, k):
         count = sum((labels != -100).sum() for _, labels in group)
+        factor = len(group) / k if share else 1
         for ids, labels in group:
-            logits = model(ids).transpose(1, 2)
-            if mean:
-                (F.cross_entropy(logits, labels) / k).backward()
-            else:
-                (F.cross_entropy(logits, labels, reduction="sum") / count).backward()
-        if own_clip:
-            norm = stage.gradient(model).norm()
-            for parameter in model.parameters():
-                parameter.grad /= max(norm, 1.0)
-        else:
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            (factor * total(model, ids, labels) / count).backward()
+        clip(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    return len(groups)
+
+
+def divides_the_gradient(model, optimizer, batches, k):
+    optimizer.zero_grad()
+    count = 0
+    for i, (ids, labels) in enumerate(batches, 1):
+        total(model, ids, labels).backward()
+        count += (labels != -100).sum()
+        if i % k == 0 or i == len(batches):
+            for parameter in model.parameters():
+                parameter.grad *= ((i - 1) % k + 1) / k / count
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            count = 0
+
+
+def clipped_by_hand(parameters, most):
+    parameters = list(parameters)
+    norm = stage.as_vector(p.grad for p in parameters).norm()
+    for parameter in parameters:
+        parameter.grad /= max(norm, most)
+
+
+def with_mistake(**change):
+    """An epoch that ends with the weights of one mistake."""
+
+    def epoch(model, *_):
+        weights = check._weights_after(**change)
+        nn.utils.vector_to_parameters(weights, model.parameters())
+
+    return epoch
 
 
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
         (by_hand, "✓ Correct"),
-        (lambda *a: by_hand(*a, own_clip=True), "✓ Correct"),
-        (
-            lambda *a: by_hand(*a, mean=True),
-            "✗ Hint: this is the mean of means, divided by k even where",
-        ),
-        (
-            lambda *a: epoch(*a, "mean of means", flush=False),
-            "✗ Hint: this is the mean of means, and one micro-batch is in no",
-        ),
-        (lambda *a: None, "○ Not yet"),
-        (lambda *a: "3", "✗ Hint: return how many updates you made, got '3'"),
-        (lambda *a: 3, "✗ Hint: the weights after the epoch are others"),
-        (lambda *a: epoch(*a, told=5), "✗ Hint: 5 micro-batches with k = 2 make 3"),
-        (lambda *a: epoch(*a, flush=False), "✗ Hint: one micro-batch is left over"),
-        (lambda *a: epoch(*a, stale=True), "✗ Hint: the model came with old gradients"),
-        (
-            lambda *a: epoch(*a, clip="none"),
-            "✗ Hint: each update needs its gradient cl",
-        ),
-        (lambda *a: epoch(*a, clip="micro-batch"), "✗ Hint: clip once an update"),
-        (
-            lambda *a: epoch(*a, "sum of means"),
-            "✗ Hint: divide: this is the sum of the",
-        ),
-        (lambda *a: epoch(*a, "mean of means"), "✗ Hint: this is the mean of means."),
-        (lambda *a: epoch(*a, "sum"), "✗ Hint: this is the sum over tokens"),
-        (
-            lambda *a: epoch(*a, "by all tokens, padding too"),
-            "✗ Hint: padding has no lab",
-        ),
+        (divides_the_gradient, "✓ Correct"),
+        (lambda *a: by_hand(*a, clip=clipped_by_hand), "✓ Correct"),
+        (stub, "○ Not yet: the loop runs, and none"),
+        (lambda *a: None, "○ Not yet: after the epoch the weights"),
+        (lambda *a: by_hand(*a, share=False), "✗ Hint: right but for the last group"),
+        (lambda m, *a: m.head.bias.data.add_(1), "✗ Hint: the weights after the epoch"),
         (lambda m: 3, "✗ Hint: <lambda> raised TypeError"),
+        *((with_mistake(**change), f"✗ Hint: {t}") for change, t in check.MISTAKES),
     ],
 )
 def test_train_epoch_tells_right_from_wrong(attempt, text):
@@ -257,98 +184,134 @@ def test_every_mistake_that_train_epoch_knows_gives_other_weights():
     found = [check._weights_after(**change) for change, _ in check.MISTAKES]
     found.append(check._weights_after())
     for i, a in enumerate(found):
-        assert not any(torch.allclose(a, b, rtol=0, atol=0.01) for b in found[:i])
+        assert not any(torch.allclose(a, b, rtol=0, atol=0.003) for b in found[:i])
 
 
-# --- widget --------------------------------------------------------------------------
+# --- the explorer --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"first": 3},
-        {"second": 40},
-        {"third": 50},
-        {"rule": "mean"},
-        {"left_over": True},
-        {"gradients": [[1.0, 2.0]] * 53},
-    ],
-)
-def test_accumulation_cuts_digest_changes_with_whatever_is_shown(change):
-    plain, changed = AccumulationCuts(), AccumulationCuts(**change)
-    states = [w._repr_mimebundle_()[0][STATE_MIME]["state"] for w in (plain, changed)]
-    assert states[0] != states[1]
+def pixels_of(data, name):
+    x = torch.tensor([*map(float, data[f"{name}_pixels"].split())]).double()
+    y = torch.tensor([*map(int, data[f"{name}_labels"].split())])
+    return x.view(-1, 64) / 16, y
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"first": 51}, TraitError, r"first.* from 0 to 50, not the \w+ 51"),
-        ({"third": -1}, TraitError, r"third.* from 0 to 50, not the \w+ -1"),
-        ({"second": 2.5}, TraitError, "second"),
-        ({"rule": "n"}, TraitError, "rule"),
-        ({"gradients": [[1, 2]]}, TraitError, "a list of length 53, not the list"),
-        (
-            {"gradients": [[1, 2, 3]] * 53},
-            TraitError,
-            "a list of length 2, not the list",
-        ),
-        (
-            {"gradients": [[1, "a"]] * 53},
-            TraitError,
-            r"from -100 to 100, not the \w+ 'a'",
-        ),
-        ({"gradients": [[1, float("nan")]] * 53}, TraitError, "not the float nan"),
-        (
-            {"cuts": 3},
-            TypeError,
-            "no setting 'cuts'. It has: first, gradients, left_over",
-        ),
-    ],
-)
-def test_bad_setting_of_accumulation_cuts_is_named(settings, error, message):
-    with pytest.raises(error, match=message):
-        AccumulationCuts(**settings)
+def dense(weight, bias):
+    layer = nn.Linear(len(weight) // len(bias), len(bias)).double()
+    with torch.no_grad():
+        layer.weight.view(-1).copy_(torch.tensor(weight, dtype=torch.float64))
+        layer.bias.copy_(torch.tensor(bias, dtype=torch.float64))
+    return layer
 
 
-@pytest.mark.parametrize(
-    ("cuts", "sizes"),
-    [
-        ([16, 32, 48], [16, 16, 16, 2]),
-        ([48, 16, 32], [16, 16, 16, 2]),
-        ([25, 25, 50], [25, 25]),
-        ([0, 0, 0], [50]),
-        ([1, 2, 3], [1, 1, 1, 47]),
-    ],
-)
-@pytest.mark.parametrize("left_over", [False, True])
-@pytest.mark.parametrize("rule", ["sum", "mean", "size"])
-def test_accumulation_cuts_agrees_with_backward(
-    front_end, cuts, sizes, rule, left_over
-):
-    each = torch.randn(53, 2, dtype=torch.float64)
-    assert front_end(AccumulationCuts, "m.sizes(a)", cuts) == sizes
-    ours = front_end(
-        AccumulationCuts,
-        "m.combine(a[3], m.weights(m.sizes(a[0]), a[1], a[2]))",
-        [cuts, rule, left_over, each.tolist()],
+def test_errors_of_the_explorer_are_those_of_backward(front_end):
+    data = AccumulationCut().data
+    start = "(() => { const l = m.linear(64, 10, m.generator(3));"
+    weight, bias = front_end(
+        AccumulationCut, f"{start} return [[...l.weight], [...l.bias]]; }})()", None
     )
-    w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
-    parts = list((each[:50] @ w).split(sizes)) + [each[50:] @ w] * left_over
-    for part in parts:
-        factor = {"sum": 1, "mean": 1 / len(sizes), "size": len(part) / 50}[rule]
-        (factor * part.mean()).backward(retain_graph=True)
-    np.testing.assert_allclose(ours, w.grad, rtol=1e-6, atol=1e-9)
+    ours = front_end(AccumulationCut, "m.errors(m.digits(a), 3)", data)
+    model = dense(weight, bias)
+    x, y = pixels_of(data, "train")
+    wanted = stage.loss_gradient(F.cross_entropy(model(x), y), model)
+    for cut, found in enumerate(ours, 1):
+        for error, rule in zip(found, (1, 0.5, None), strict=True):
+            model.zero_grad()
+            for a, b in zip(
+                x.split([cut, 50 - cut]), y.split([cut, 50 - cut]), strict=True
+            ):
+                factor = len(b) / 50 if rule is None else rule
+                (factor * F.cross_entropy(model(a), b)).backward()
+            off = (stage.gradient(model) - wanted).norm() / wanted.norm()
+            assert error == pytest.approx(off.item(), abs=1e-9)
 
 
-def test_accumulation_cuts_compares_arrows_as_torch_does(front_end):
-    for found, wanted in torch.randn(20, 2, 2, dtype=torch.float64):
-        argument = [found.tolist(), wanted.tolist()]
-        ours = front_end(AccumulationCuts, "m.compare(...a)", argument)
-        cosine = F.cosine_similarity(found, wanted, dim=0)
-        expected = [
-            (found.norm() / wanted.norm()).item(),
-            cosine.acos().rad2deg().item(),
-            ((found - wanted).norm() / wanted.norm()).item(),
-        ]
-        np.testing.assert_allclose([*ours.values()], expected, rtol=1e-6)
+def test_explorer_hides_its_curves_until_a_guess(mount, front_end):
+    page = mount(AccumulationCut())
+    assert page.locator("path.mp-curve").count() == 0
+    assert "%" not in page.locator("table").inner_text()
+    page.get_by_label("Digits in the first piece, as a number").fill("40")
+    page.get_by_role("button", name="Lock my guess").click()
+    assert page.locator("path.mp-curve").count() == 3
+    answer = front_end(
+        AccumulationCut, "m.answer(m.errors(m.digits(a), 0))", AccumulationCut().data
+    )
+    assert f"It happens at {answer}." in page.locator("p").first.inner_text()
+    page.get_by_role("button", name="Reset").click()
+    assert page.locator("path.mp-curve").count() == 0
+
+
+# --- the live training ---------------------------------------------------------------
+
+TRAIN = """(() => {
+  const data = m.digits(a.data);
+  return m.RUNS.map((run) => {
+    const layers = m.start(a.seed);
+    const seen = () => [layers.map((l) => [[...l.weight], [...l.bias]]),
+                        m.measure(layers, data.test).loss];
+    const steps = [seen()];
+    for (let i = 0; i < 50; i++) {
+      m.step(layers, data.train, i, a.rate, run);
+      steps.push(seen());
+    }
+    return steps;
+  });
+})()"""
+
+
+@pytest.mark.parametrize(("seed", "rate"), [(0, 0.2), (1, 0.05), (2, 1.0)])
+def test_50_live_steps_are_torch_s(front_end, seed, rate):
+    data = AccumulationTraining().data
+    (x, y), test = pixels_of(data, "train"), pixels_of(data, "test")
+    settings = {"data": data, "seed": seed, "rate": rate}
+    runs = front_end(AccumulationTraining, TRAIN, settings)
+    for ours, (size, factor) in zip(
+        runs, [(128, 1), (16, 1 / 8), (16, 1)], strict=True
+    ):
+        first, second = (dense(*layer) for layer in ours[0][0])
+        model = nn.Sequential(first, nn.ReLU(), second)
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        for i, (layers, loss) in enumerate(ours):
+            flat = np.concatenate(
+                [np.array(v).ravel() for pair in layers for v in pair]
+            )
+            theirs = stage.as_vector(model.parameters()).numpy()
+            np.testing.assert_allclose(flat, theirs, rtol=1e-6, atol=1e-6)
+            with torch.no_grad():
+                expected = F.cross_entropy(model(test[0]), test[1])
+            np.testing.assert_allclose(loss, expected, rtol=1e-6, atol=1e-6)
+            rows = torch.arange(128) + 128 * i % 512
+            for part in rows.split(size):
+                (factor * F.cross_entropy(model(x[part]), y[part])).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+def test_data_of_the_live_training_are_light():
+    text = json.dumps(AccumulationTraining().data)
+    assert len(base64.b64encode(gzip.compress(text.encode()))) <= 30_000
+
+
+def test_live_training_makes_60_steps_a_second(front_end):
+    """The three models together, as the page trains and measures them."""
+    timed = TRAIN.replace("(() => {", "(() => { const t = performance.now();", 1)
+    timed = timed.replace("return m.RUNS.map", "m.RUNS.map").replace(
+        "})()", "; return (performance.now() - t) / 50; })()"
+    )
+    settings = {"data": AccumulationTraining().data, "seed": 0, "rate": 0.2}
+    assert front_end(AccumulationTraining, timed, settings) < 1000 / 60
+
+
+def test_live_training_shows_that_divided_pieces_are_the_whole_batch(mount):
+    page = mount(AccumulationTraining(rate=0.5))
+    page.get_by_role("button", name="One step").click()
+    assert "Step 1 of 100" in page.locator(".mp").inner_text()
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('Step 100 of 100')")
+    rows = page.locator("tbody tr").all()
+    cells = [row.locator("td").all_inner_texts() for row in rows]
+    assert cells[0][:2] == cells[1][:2]
+    assert cells[1][2] == "0"
+    assert float(cells[2][2]) > 0.1
+    page.get_by_role("button", name="Reset").click()
+    assert "Step 0 of 100" in page.locator(".mp").inner_text()

@@ -1,26 +1,27 @@
 """What a notebook imports: the chapter on gradient accumulation."""
 
-from pathlib import Path
-
 from helpers.chapters.gradient_accumulation import check
 from helpers.chapters.gradient_accumulation.stage import (
+    TwentyNetworks,
+    accuracies,
     find_factors,
     gradient,
     how_far_off,
     loss_gradient,
-    train_five_seeds,
+    mean_losses,
 )
-from helpers.chapters.gradient_accumulation.widget import AccumulationCuts
-
-TWO_RANKS = Path(__file__).with_name("two_ranks.py")  # a script for torchrun
+from helpers.chapters.gradient_accumulation.training import AccumulationTraining
+from helpers.chapters.gradient_accumulation.widget import AccumulationCut
 
 __all__ = [
-    "TWO_RANKS",
-    "AccumulationCuts",
+    "AccumulationCut",
+    "AccumulationTraining",
+    "TwentyNetworks",
+    "accuracies",
     "check",
     "find_factors",
     "gradient",
     "how_far_off",
     "loss_gradient",
-    "train_five_seeds",
+    "mean_losses",
 ]
