@@ -40,6 +40,7 @@ KNOWN_MIMES = {
 SECOND_EDITION = {
     "bce_and_logits",
     "gradient_accumulation",
+    "load_state_dict",
     "softmax_dim",
     "train_eval_no_grad",
 }

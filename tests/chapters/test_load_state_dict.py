@@ -10,33 +10,110 @@ from torch import nn
 from traitlets import TraitError
 
 from helpers.chapters.load_state_dict import KeyMatcher, check
-from helpers.chapters.load_state_dict.widget import HEADS, PREFIXES, REPAIRS
-from helpers.state_dicts import load_report
+from helpers.chapters.load_state_dict.widget import FILES, PLACES
+from helpers.state_dicts import load_matching, load_report
 from helpers.widgets.base import STATE_MIME
 
 MODEL = [
     ["submodule.weight", [32, 64]],
     ["submodule.bias", [32]],
-    ["hidden.weight", [16, 32]],
-    ["hidden.bias", [16]],
-    ["head.weight", [10, 16]],
+    ["norm.weight", [32]],
+    ["norm.bias", [32]],
+    ["head.weight", [10, 32]],
     ["head.bias", [10]],
 ]
 
 # --- checks --------------------------------------------------------------------------
 
 
-def by_loop(state_dict):
-    repaired = {}
+def loading(rename=lambda key: key.removeprefix("module."), key="model", strict=True):
+    """Return a loader as a reader writes it."""
+
+    def load(model, path):
+        given = torch.load(path)
+        given = given[key] if key else given
+        state_dict = {rename(name): value for name, value in given.items()}
+        model.load_state_dict(state_dict, strict=strict)
+        return model
+
+    return load
+
+
+def load_in_the_wrapper(model, path):
+    nn.DataParallel(model).load_state_dict(torch.load(path)["model"])
+
+
+def load_and_raise(model, path):
+    state_dict = {k[7:]: v for k, v in torch.load(path)["model"].items()}
+    missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    assert not missing
+    assert not unexpected
+
+
+def without(word):
+    return lambda key: key.replace(word, "")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (loading(lambda k: k, key=None, strict=False), "○ Not yet: the model still has"),
+        (loading(lambda k: k, strict=False), "○ Not yet: the model still has its random"),
+        (lambda model, path: None, "○ Not yet"),
+        (loading(without("module."), strict=False), "✗ Hint: 2 of 4 entries are set, and sub"),
+        (loading(without("module.")), "✗ Hint: on the whole file it raised RuntimeError"),
+        (loading(lambda k: k, key=None), "✗ Hint: on the whole file it raised RuntimeError"),
+        (loading(key="state_dict"), "✗ Hint: on the whole file it raised KeyError"),
+        (lambda model: None, "✗ Hint: on the whole file it raised TypeError"),
+        (loading(strict=False), "✗ Hint: the file is loaded. But from one that lacks"),
+        (loading(), "✓ Correct"),
+        (load_in_the_wrapper, "✓ Correct"),
+        (load_and_raise, "✓ Correct"),
+        (lambda m, path: load_matching(m, torch.load(path)["model"]), "✓ Correct"),
+    ],
+)  # fmt: skip
+def test_loader_tells_right_from_wrong(attempt, text):
+    assert repr(check.loader(attempt)).startswith(text)
+
+
+def test_loader_leaves_the_reader_s_random_numbers_alone():
+    torch.manual_seed(3)
+    check.loader(loading())
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after == torch.rand(1)
+
+
+def key_by_key(state_dict, model):
+    names, repaired = model.state_dict(), {}
     for key, value in state_dict.items():
-        while key.startswith(("module.", "_orig_mod.", "net.")):
+        while key not in names and "." in key:
             key = key.partition(".")[2]
         repaired[key] = value
     return repaired
 
 
+def all_at_once(state_dict, model):
+    while not state_dict.keys() & model.state_dict().keys():
+        state_dict = {k.partition(".")[2]: v for k, v in state_dict.items()}
+    return dict(state_dict)
+
+
+def by_suffix(state_dict, model):
+    names = model.state_dict()
+    return {
+        n: v for n in names for k, v in state_dict.items() if f".{k}".endswith(f".{n}")
+    }
+
+
 def renaming(rename):
-    return lambda state_dict: {rename(k): v for k, v in state_dict.items()}
+    return lambda state_dict, model: {rename(k): v for k, v in state_dict.items()}
+
+
+def by_loop(key):
+    while key.startswith(("module.", "_orig_mod.", "net.")):
+        key = key.partition(".")[2]
+    return key
 
 
 def by_replace(key):
@@ -45,38 +122,39 @@ def by_replace(key):
     return key
 
 
-def once(key):
-    for prefix in ("module.", "_orig_mod.", "net."):
-        key = key.removeprefix(prefix)
-    return key
-
-
-def shuffled(state_dict):
-    repaired = by_loop(state_dict)
+def shuffled(state_dict, model):
+    repaired = key_by_key(state_dict, model)
     return dict(zip(repaired, reversed(repaired.values()), strict=True))
 
 
-def in_place(state_dict):
-    repaired = by_loop(state_dict)
+def in_place(state_dict, model):
+    repaired = key_by_key(state_dict, model)
     state_dict.clear()
     state_dict.update(repaired)
     return repaired
 
 
+MODULE = "✗ Hint: for a file with 'module.' before each key: "
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (by_loop, "✓ Correct: <All keys matched successfully>"),
-        (lambda sd: None, "○ Not yet"),
-        (lambda sd: list(sd), "✗ Hint: return a dict, got list"),
-        (renaming(by_replace), r"✗ Hint: 'submodule.weight' is gone: there is 'subweight'"),
-        (renaming(once), "✗ Hint: '_?[a-z_.]+' still has a prefix. A key may carry"),
-        (lambda sd: {}, "✗ Hint: 'submodule.weight' is gone: there is nothing"),
-        (lambda sd: dict.fromkeys(by_loop(sd), 0), "✗ Hint: 'submodule.weight' holds what"),
-        (shuffled, "✗ Hint: 'submodule.weight' holds what belongs to another key"),
-        (lambda sd: sd | by_loop(sd), "✗ Hint: 'module.submodule.weight' is still there"),
+        (key_by_key, "✓ Correct: <All keys matched successfully>"),
+        (all_at_once, "✓ Correct"),
+        (by_suffix, "✓ Correct"),
+        (lambda sd, model: None, "○ Not yet"),
+        (lambda sd, model: list(sd), MODULE + "return a dict, got list"),
+        (renaming(by_replace), MODULE + "'submodule.weight' is gone: there is 'subweight'"),
+        (renaming(by_loop), MODULE + "'net.0.weight' is gone: there is .* Compare with"),
+        (renaming(lambda k: k.removeprefix("module.")), ".*'_orig_mod.module.submodule.we"),
+        (renaming(lambda k: k[7:]), ".*before each key: 'od.module.submodule.weight' still has"),
+        (lambda sd, model: {}, MODULE + "'submodule.weight' is gone: there is nothing"),
+        (lambda sd, m: dict.fromkeys(key_by_key(sd, m), 0), MODULE + "'submodule.weight' holds"),
+        (shuffled, MODULE + "'submodule.weight' holds what belongs to another key"),
+        (lambda sd, m: sd | key_by_key(sd, m), MODULE + "'module.submodule.weight' is still"),
         (in_place, "✗ Hint: the dict that you were given has changed"),
-        (lambda a, b: a, "✗ Hint: <lambda> raised TypeError"),
+        (lambda sd: sd, "✗ Hint: <lambda> raised TypeError"),
     ],
 )  # fmt: skip
 def test_repair_tells_right_from_wrong(attempt, text):
@@ -153,11 +231,12 @@ def test_share_tells_right_from_wrong(attempt, text):
 @pytest.mark.parametrize(
     "change",
     [
-        {"prefix": "module._orig_mod."},
-        {"repair": "replace"},
-        {"head": "5 classes"},
-        {"rename": True},
+        {"file": "both"},
+        {"place": "anywhere"},
+        {"word": "net."},
+        {"by": "head."},
         {"strict": True},
+        {"guess": 0},
     ],
 )
 def test_key_matcher_s_digest_changes_with_whatever_is_shown(change):
@@ -171,11 +250,12 @@ def test_key_matcher_s_digest_changes_with_whatever_is_shown(change):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"prefix": "model."}, TraitError, "prefix"),
-        ({"repair": "hope"}, TraitError, "repair"),
-        ({"head": "tail"}, TraitError, "head"),
+        ({"file": "model."}, TraitError, "file"),
+        ({"place": "hope"}, TraitError, "place"),
+        ({"word": 3}, TraitError, "word"),
+        ({"guess": 7}, TraitError, "guess"),
         ({"strict": "False"}, TraitError, "strict"),
-        ({"keys": []}, TypeError, "no setting 'keys'. It has: head, prefix, rename"),
+        ({"keys": []}, TypeError, "no setting 'keys'. It has: by, file, guess, place"),
     ],
 )
 def test_bad_setting_of_key_matcher_is_named(settings, error, message):
@@ -250,65 +330,117 @@ def test_key_matcher_agrees_with_torch(front_end):
 
 
 RENAME = {
-    "none": lambda key: key,
-    "replace": lambda key: key.replace("module.", ""),
-    "removeprefix": lambda key: key.removeprefix("module."),
-    "loop": lambda key: re.sub(r"^(module\.|_orig_mod\.)+", "", key),
+    "nowhere": lambda key, word, by: key,
+    "anywhere": lambda key, word, by: key.replace(word, by) if word else key,
+    "beginning": lambda key, word, by: (
+        by + key.removeprefix(word) if word and key.startswith(word) else key
+    ),
 }
 
 
-@pytest.mark.parametrize("repair", REPAIRS)
-def test_key_matcher_repairs_keys_as_python_does(front_end, repair):
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("word", "by"), [("module.", ""), ("fc.", "head."), ("", "x")])
+def test_key_matcher_repairs_keys_as_python_does(front_end, place, word, by):
     rng = random.Random(1)
     parts = ["module.", "_orig_mod.", "submodule.", "fc.", "head.", "amodule."]
     keys = ["".join(rng.choices(parts, k=rng.randint(0, 4))) + "w" for _ in range(200)]
-    for rename in (False, True):
-        theirs = [RENAME[repair](key) for key in keys]
-        if rename:
-            theirs = [re.sub(r"^fc\.", "head.", key) for key in theirs]
-        ours = front_end(
-            KeyMatcher,
-            "a[0].map((k) => m.repairedKey(k, a[1], a[2]))",
-            [keys, repair, rename],
-        )
-        assert ours == theirs
-        entries = [[key, [number]] for number, key in enumerate(keys)]
-        whole = front_end(KeyMatcher, "m.repaired(...a)", [entries, repair, rename])
-        kept = {key: [number] for number, key in enumerate(theirs)}
-        assert [tuple(map(str, entry)) for entry in whole] == [
-            (key, str(shape)) for key, shape in kept.items()
-        ]
+    entries = [[key, [number]] for number, key in enumerate(keys)]
+    theirs = [RENAME[place](key, word, by) for key in keys]
+    call = "a.entries.map(([key]) => m.repairedKey(key, ...a.rule))"
+    settings = {"entries": entries, "rule": [place, word, by]}
+    assert front_end(KeyMatcher, call, settings) == theirs
+    kept = {key: [number] for number, key in enumerate(theirs)}
+    whole = front_end(KeyMatcher, "m.repaired(a.entries, ...a.rule)", settings)
+    assert whole == [list(entry) for entry in kept.items()]
+    shown = "a.entries.map(([key]) => m.pieces(key, ...a.rule).filter((p) => !p[2]))"
+    pieces = front_end(KeyMatcher, shown, settings)
+    assert ["".join(text for text, *_ in parts) for parts in pieces] == keys
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
-@pytest.mark.parametrize("head", HEADS)
-def test_key_matcher_s_saved_model_is_a_wrapped_one(front_end, prefix, head):
-    given = front_end(KeyMatcher, "m.saved(...a)", [prefix, head])
-    names = [key.replace("head.", "fc.") if head == "fc" else key for key, _ in MODEL]
-    assert [key for key, _ in given] == [prefix + name for name in names]
-    classes = 5 if head == "5 classes" else 10
-    assert given[-1][1] == [classes]
-    assert given[-2][1] == [classes, 16]
+def chapter_s_model(classes=10, head="head"):
+    """Return the model of the chapter, whose keys the widget shows."""
+    layers = {"submodule": nn.Linear(64, 32), "norm": nn.LayerNorm(32)}
+    return nn.ModuleDict(layers | {head: nn.Linear(32, classes)})
 
 
-def test_key_matcher_works_by_keyboard_and_says_what_happens(mount):
-    page = mount(KeyMatcher())
-    news = page.locator("[aria-live]")
-    assert (
-        "Raises nothing; only its return value says: 6 missing, 6 unexpected"
-        in news.inner_text()
-    )
-    assert float(page.locator("meter").get_attribute("value") or 0) == 0
-    page.get_by_label("removeprefix").focus()
-    page.keyboard.press("ArrowDown")  # to the loop
-    assert "<All keys matched successfully>" in news.inner_text()
-    assert page.locator("svg path.mp-correct").count() == 6
-    page.get_by_label("5 classes").check()
-    assert (
-        "RuntimeError: 0 missing, 0 unexpected, 2 of another shape. By then"
-        in news.inner_text()
-    )
-    assert page.get_by_text("✗ shape").count() == 4
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 320
-    page.close()
+def test_key_matcher_s_files_are_those_of_torch(front_end):
+    wrapped = nn.DataParallel(chapter_s_model())
+    files = {
+        "plain": chapter_s_model().state_dict(),
+        "module": wrapped.state_dict(),
+        "both": torch.compile(wrapped).state_dict(),
+        "fc": chapter_s_model(head="fc").state_dict(),
+        "5 classes": chapter_s_model(classes=5).state_dict(),
+    }
+    for file, state_dict in files.items():
+        given = front_end(KeyMatcher, "m.saved(a)", file)
+        assert given == [[key, list(value.shape)] for key, value in state_dict.items()]
+    assert front_end(KeyMatcher, "m.MODEL", 0) == MODEL
+    assert [*files, "checkpoint"] == FILES
+    nested = front_end(KeyMatcher, "m.saved(a)", "checkpoint")
+    assert [key for key, _ in nested] == ["epoch", "model", "optimizer"]
+
+
+ANSWERS = [
+    (
+        {"place": "anywhere"},
+        4,
+        "Raises nothing; only what it returns says 2 missing, 2",
+    ),
+    ({"file": "both", "place": "beginning"}, 0, "6 missing, 6 unexpected"),
+    (
+        {"file": "both", "place": "beginning", "word": "_orig_mod.module."},
+        6,
+        "✓ Returns <All keys matched successfully>",
+    ),
+    (
+        {"file": "5 classes"},
+        4,
+        "0 missing, 0 unexpected, 2 shapes. By then the model is",
+    ),
+    (
+        {"file": "fc", "place": "beginning", "word": "fc.", "by": "head."},
+        6,
+        "✓ Returns",
+    ),
+    (
+        {"file": "checkpoint"},
+        0,
+        "Raises nothing; only what it returns says 6 missing, 3",
+    ),
+    (
+        {"file": "checkpoint", "strict": True},
+        0,
+        "Raises RuntimeError: 6 missing, 3 unexpected, 0 shapes. The model is as it was",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "loaded", "text"), ANSWERS)
+def test_key_matcher_answers_once_the_reader_has_guessed(mount, settings, loaded, text):
+    page = mount(KeyMatcher(**settings))
+    shown = page.locator(".mp").inner_text
+    assert "✓" not in shown()
+    assert "missing" not in shown()
+    page.get_by_label("3", exact=True).check()
+    assert f"Your guess: 3. Set: {loaded} of 6" in shown()
+    assert text in shown()
+    assert page.get_by_text("✓ loaded").count() == 2 * loaded
+    assert page.locator("svg path.mp-correct").count() == loaded
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_another_case_asks_for_another_guess(mount):
+    page = mount(KeyMatcher(guess=0))
+    page.get_by_label("compiled DataParallel").check()
+    assert page.evaluate("state.guess") is None
+    page.get_by_label("2", exact=True).check()
+    page.get_by_label("Replace").press("End")
+    page.keyboard.press("x")
+    assert page.evaluate("[state.guess, state.word]") == [None, "module.x"]
+    assert page.evaluate("document.activeElement.value") == "module.x"
+    page.get_by_label("6", exact=True).focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("state.guess") == 6
+    page.get_by_label("True").check()  # what is set stays the same
+    assert page.evaluate("state.guess") == 6

@@ -2,32 +2,92 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
 
-PREFIXES = ("module.", "_orig_mod.", "net.")
-# Names in which a prefix occurs, but not at the beginning.
-NAMES = ("submodule.weight", "submodule.bias", "planet.module.weight", "head.bias")
+# --- 1. repair a loader --------------------------------------------------------------
 
 
-def tangled() -> dict[str, Tensor]:
-    """Return a state dict whose keys carry three prefixes, some of them two at once."""
-    return _tangle(("module.", "_orig_mod.module.", "net.", "module._orig_mod.net."))
+class _Net(nn.Module):
+    """Two layers, of which one has a name that ends like a prefix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.submodule, self.head = nn.Linear(3, 2), nn.Linear(2, 2)
 
 
-def _tangle(prefixes: tuple[str, ...]) -> dict[str, Tensor]:
-    return {
-        prefix + name: torch.full((2,), float(number))
-        for number, (prefix, name) in enumerate(zip(prefixes, NAMES, strict=True))
-    }
+def loader(load: Callable[[nn.Module, str], object]) -> Verdict:
+    """Check a function that loads a whole checkpoint of a DataParallel.
+
+    Args:
+        load: takes a model and a path, and sets the model from the file or raises.
+    """
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        model, trained = _Net(), _Net()
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        path = os.path.join(folder, "checkpoint.pt")
+        state_dict = {f"module.{k}": v for k, v in trained.state_dict().items()}
+        torch.save({"epoch": 7, "model": state_dict}, path)
+        try:
+            load(model, path)
+        except Exception as error:  # whatever the reader's code raises becomes a hint
+            return hint(f"on the whole file it raised {type(error).__name__}: {error}")
+        problem = _not_loaded(before, trained.state_dict(), model.state_dict())
+        if problem:
+            return problem
+        del state_dict["module.head.weight"]
+        torch.save({"epoch": 7, "model": state_dict}, path)
+        try:
+            load(_Net(), path)
+        except Exception:  # an error of any kind tells the user
+            return correct("all of the model is set, and a file with less is refused.")
+        return hint(
+            "the file is loaded. But from one that lacks head.weight it loads the rest, "
+            "and its user sees nothing. It should raise."
+        )
+
+
+def _not_loaded(before: dict, wanted: dict, now: dict) -> Verdict | None:
+    """Return what is wrong unless a model has the numbers of the file."""
+    right = [key for key in wanted if torch.equal(now[key], wanted[key])]
+    if len(right) == len(wanted):
+        return None
+    if all(torch.equal(now[key], before[key]) for key in before):
+        return not_yet(
+            "the model still has its random numbers, and no error was raised."
+        )
+    lost = next(key for key in wanted if key not in right)
+    return hint(
+        f"{len(right)} of {len(wanted)} entries are set, and {lost} is not. What has "
+        "become of its name?"
+    )
+
+
+# --- 2. take a prefix off, and no part of the model -----------------------------------
+
+# The model has a part that is called like a wrapper's attribute, and one that ends so.
+NAMES = ("submodule.weight", "submodule.bias", "net.0.weight", "head.bias")
+
+
+def saved(prefix: str = "") -> dict[str, Tensor]:
+    """Return a state dict of the exercise's model, with a prefix before each key."""
+    return {prefix + n: torch.full((2,), float(i)) for i, n in enumerate(NAMES)}
 
 
 def target() -> nn.Module:
-    """Return the model whose state dict it was before it was wrapped."""
+    """Return the model of the exercise."""
     model = nn.Module()
     for name in NAMES:
         *path, last = name.split(".")
@@ -40,32 +100,35 @@ def target() -> nn.Module:
     return model
 
 
-CASES = [tangled(), _tangle(("net.module.", "", "module.module.", "_orig_mod."))]
-
-
-@checks_function(lambda fn: fn(tangled()))
-def repair(fn: Callable[[dict], Mapping[str, Tensor]]) -> Verdict:
-    """Check a function that takes prefixes off the keys of a state dict.
+@checks_function(lambda fn: fn(saved("module."), target()))
+def repair(fn: Callable[[dict, nn.Module], Mapping[str, Tensor]]) -> Verdict:
+    """Check a function that takes a wrapper's prefix off the keys of a state dict.
 
     Args:
-        fn: takes a dict of tensors, returns a dict.
+        fn: takes a dict of tensors and the model, returns a dict.
     """
-    for case in CASES:
+    for prefix in ("module.", "_orig_mod.module.", "", "net."):
+        case = saved(prefix)
         given = dict(case)
-        result = fn(given)
+        result = fn(given, target())
+        file = (
+            f"for a file with {prefix!r} before each key"
+            if prefix
+            else ("for a file that needs no repair")
+        )
         if not isinstance(result, Mapping):
-            return hint(f"return a dict, got {type(result).__name__}.")
+            return hint(f"{file}: return a dict, got {type(result).__name__}.")
         for key, right in zip(NAMES, case.values(), strict=True):
             problem = _wrong_entry(result, key, right)
             if problem:
-                return hint(problem)
+                return hint(f"{file}: {problem}")
         extra = [key for key in result if key not in NAMES]
         if extra:
-            return hint(f"{extra[0]!r} is still there. Make a new dict.")
+            return hint(f"{file}: {extra[0]!r} is still there. Make a new dict.")
         if list(given) != list(case):
             return hint("the dict that you were given has changed. Make a new one.")
         loaded = target().load_state_dict(dict(result))
-    return correct(f"{loaded}, and every tensor is in its own place.")
+    return correct(f"{loaded}, for each of four files.")
 
 
 def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
@@ -73,16 +136,16 @@ def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
     if key in result:
         same = isinstance(result[key], Tensor) and torch.equal(result[key], right)
         return None if same else f"{key!r} holds what belongs to another key."
-    left = [k for k in result if str(k).endswith(key)]
+    left = [k for k in result if str(k).endswith("." + key)]
     if left:
-        return (
-            f"{left[0]!r} still has a prefix. A key may carry several, in any order, "
-            "and the same one twice."
-        )
+        return f"{left[0]!r} still has a prefix that the model does not know."
     return (
         f"{key!r} is gone: there is {', '.join(map(repr, result)) or 'nothing'}. "
-        "Touch the beginning of a key only."
+        "Compare with the names in model.state_dict() before you cut."
     )
+
+
+# --- 3. the share --------------------------------------------------------------------
 
 
 def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:

@@ -3,38 +3,54 @@
 export const MODEL = [
   ["submodule.weight", [32, 64]],
   ["submodule.bias", [32]],
-  ["hidden.weight", [16, 32]],
-  ["hidden.bias", [16]],
-  ["head.weight", [10, 16]],
+  ["norm.weight", [32]],
+  ["norm.bias", [32]],
+  ["head.weight", [10, 32]],
   ["head.bias", [10]],
 ];
-const WRAPPERS = ["module.", "_orig_mod."];
+const PREFIXES = { module: "module.", both: "_orig_mod.module." };
+const NESTED = [
+  ["epoch", "a number"],
+  ["model", "a dict"],
+  ["optimizer", "a dict"],
+];
 
-// What training left behind: a prefix before each key, perhaps another last layer.
-export function saved(prefix, head) {
+// What a file holds: a prefix before each key, another last layer, or dicts in a dict.
+export function saved(file) {
+  if (file === "checkpoint") return NESTED;
   return MODEL.map(([key, shape]) => {
     const last = key.startsWith("head.");
-    const name = last && head === "fc" ? key.replace("head.", "fc.") : key;
-    return [prefix + name, last && head === "5 classes" ? [5, ...shape.slice(1)] : shape];
+    const name = file === "fc" ? key.replace(/^head\./, "fc.") : key;
+    const size = file === "5 classes" && last ? [5, ...shape.slice(1)] : shape;
+    return [(PREFIXES[file] ?? "") + name, size];
   });
 }
 
-// The same as Python's str.replace, str.removeprefix, and a loop over both prefixes.
-export function repairedKey(key, repair, rename) {
-  let name = key;
-  if (repair === "replace") name = name.split("module.").join("");
-  if (repair === "removeprefix" && name.startsWith("module.")) name = name.slice(7);
-  while (repair === "loop" && WRAPPERS.some((w) => name.startsWith(w)))
-    name = name.slice(name.indexOf(".") + 1);
-  return rename && name.startsWith("fc.") ? `head.${name.slice(3)}` : name;
+// A key as pieces [text, was it taken out, was it put in].
+export function pieces(key, place, word, by) {
+  if (place === "nowhere" || word === "") return [[key, false, false]];
+  const swap = [
+    [word, true, false],
+    [by, false, true],
+  ];
+  if (place === "beginning")
+    return key.startsWith(word)
+      ? [...swap, [key.slice(word.length), false, false]]
+      : [[key, false, false]];
+  return key.split(word).flatMap((rest, i) => [...(i ? swap : []), [rest, false, false]]);
+}
+
+export function repairedKey(...rule) {
+  return pieces(...rule)
+    .filter(([, out]) => !out)
+    .map(([text]) => text)
+    .join("");
 }
 
 // A dict comprehension: of two entries under one key the last one stays.
-export function repaired(entries, repair, rename) {
-  return [...new Map(entries.map(([key, shape]) => [repairedKey(key, repair, rename), shape]))];
+export function repaired(entries, ...rule) {
+  return [...new Map(entries.map(([key, shape]) => [repairedKey(key, ...rule), shape]))];
 }
-
-export const numbers = (shape) => shape.reduce((product, size) => product * size, 1);
 
 // PyTorch takes a list of one number for a scalar, as old files have it.
 const fits = (ours, theirs) =>
@@ -49,6 +65,7 @@ export function match(model, given, strict) {
   const loaded = common.filter((key) => !clash.includes(key));
   const missing = [...ours.keys()].filter((key) => !theirs.has(key));
   const unexpected = [...theirs.keys()].filter((key) => !ours.has(key));
+  const numbers = (shape) => shape.reduce((product, size) => product * size, 1);
   const count = (keys) => keys.reduce((sum, key) => sum + numbers(ours.get(key)), 0);
   return {
     loaded,
@@ -64,147 +81,164 @@ export function match(model, given, strict) {
 // --- the page ---
 
 const SIGNS = {
-  loaded: "✓ loaded",
-  clash: "✗ shape",
-  missing: "○ missing",
-  unexpected: "? unexpected",
+  loaded: ["correct", "✓ loaded"],
+  clash: ["pitfall", "✗ shape"],
+  missing: ["pitfall", "○ missing"],
+  unexpected: ["reference", "? unexpected"],
 };
-const ROLES = { loaded: "correct", clash: "pitfall", missing: "pitfall", unexpected: "reference" };
-const ROWS = MODEL.length; // on both sides: no repair here lets two keys become one
 
-function column(title, entries, statusOf) {
+function entry(parts, shape, status) {
+  const key = parts.map(([text, out, put]) =>
+    el(out ? "del" : put ? "ins" : "span", {}, ...breakable(text)),
+  );
+  const [role, sign] = SIGNS[status] ?? ["soft", ""];
+  const size = typeof shape === "string" ? shape : `(${shape.join(", ")}${shape[1] ? "" : ","})`;
   return el(
-    "div",
-    {},
-    el("p", { class: "mp-soft" }, title),
-    el(
-      "ul",
-      {},
-      ...entries.map(([key, shape]) => {
-        const status = statusOf(key);
-        return el(
-          "li",
-          { class: `key-${status}` },
-          el("code", {}, ...breakable(key)),
-          el(
-            "span",
-            {},
-            `(${shape.join(", ")}${shape.length === 1 ? "," : ""}) `,
-            el("strong", { class: `mp-${ROLES[status]}` }, SIGNS[status]),
-          ),
-        );
+    "li",
+    { class: `key-${status}` },
+    el("code", {}, ...key),
+    el("span", {}, `${size} `, el("strong", { class: `mp-${role}` }, sign)),
+  );
+}
+
+function column(title, items) {
+  return el("div", {}, el("p", { class: "mp-soft" }, title), el("ul", {}, ...items));
+}
+
+// A line from each key of the file to the key of the model that it finds.
+function edges(keys, found) {
+  const names = MODEL.map(([key]) => key);
+  const lines = ["loaded", "clash"].flatMap((status) =>
+    found[status].map((key) =>
+      svg("path", {
+        class: `mp-curve mp-${SIGNS[status][0]}`,
+        d: `M0,${keys.lastIndexOf(key) + 0.5}L1,${names.indexOf(key) + 0.5}`,
       }),
     ),
   );
+  const box = { viewBox: `0 0 1 ${MODEL.length}`, preserveAspectRatio: "none" };
+  return svg("svg", { ...box, "aria-hidden": "true", focusable: "false" }, ...lines);
 }
 
-function edges(given, found) {
-  const at = (entries, key) => entries.findIndex(([name]) => name === key) + 0.5;
-  const lines = [
-    ["loaded", "correct"],
-    ["clash", "pitfall"],
-  ].flatMap(([status, role]) =>
-    found[status].map((key) =>
-      svg("path", { class: `mp-curve mp-${role}`, d: `M0,${at(given, key)}L1,${at(MODEL, key)}` }),
-    ),
-  );
-  return svg(
-    "svg",
-    {
-      viewBox: `0 0 1 ${ROWS}`,
-      preserveAspectRatio: "none",
-      "aria-hidden": "true",
-      focusable: "false",
-    },
-    ...lines,
-  );
-}
-
-function sentence(found) {
+function outcome(found) {
   const counts = `${found.missing.length} missing, ${found.unexpected.length} unexpected`;
-  const perfect = !found.missing.length && !found.unexpected.length && !found.clash.length;
-  if (perfect) return ["correct", "✓ Returns <All keys matched successfully>."];
-  if (!found.raises) return ["pitfall", `✗ Raises nothing; only its return value says: ${counts}.`];
-  const before = found.overwritten ? "By then the model is a mixture." : "The model is as it was.";
-  return [
-    "pitfall",
-    `✗ Raises RuntimeError: ${counts}, ${found.clash.length} of another shape. ${before}`,
-  ];
+  const rest = found.missing.length + found.unexpected.length + found.clash.length;
+  if (!rest) return ["correct", "✓ Returns <All keys matched successfully>."];
+  if (!found.raises) return ["pitfall", `✗ Raises nothing; only what it returns says ${counts}.`];
+  const state = found.loaded.length ? "By then the model is a mixture." : "The model is as it was.";
+  return ["pitfall", `✗ Raises RuntimeError: ${counts}, ${found.clash.length} shapes. ${state}`];
 }
 
 function render({ model, el: host }) {
-  const pick = (legend, name, options) =>
-    choice(legend, options, (value) => update(model, name, value));
-  const settings = {
-    prefix: pick("Saved with prefix", "prefix", [
-      ["", "none"],
-      ["module.", "module."],
-      ["_orig_mod.", "_orig_mod."],
-      ["module._orig_mod.", "module._orig_mod."],
-    ]),
-    head: pick("Last layer", "head", [
-      ["head", "head"],
-      ["fc", "called fc"],
-      ["5 classes", "5 classes"],
-    ]),
-    repair: pick("Repair", "repair", [
-      ["none", "none"],
-      ["replace", 'replace("module.", "")'],
-      ["removeprefix", 'removeprefix("module.")'],
-      ["loop", "both prefixes, in a loop"],
-    ]),
-    rename: pick("fc. becomes head.", "rename", [
-      [false, "no"],
-      [true, "yes"],
-    ]),
-    strict: pick("strict", "strict", [
-      [true, "True"],
-      [false, "False"],
-    ]),
+  const change = (name, value) => {
+    update(model, "guess", null); // another case, another guess
+    update(model, name, value);
   };
-  const [columns, news, total] = [
-    el("div", { class: "key-columns" }),
-    el("p", { "aria-live": "polite" }),
-    el("p"),
-  ];
-  const meter = el("meter", {
-    min: 0,
-    max: 1,
-    "aria-label": "share of the model's numbers loaded",
-  });
+  const pick = (legend, name, options, set = change) =>
+    choice(legend, options, (value) => set(name, value));
+  const text = (label, name) => {
+    const input = el("input", {
+      type: "text",
+      "aria-label": label,
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      maxlength: 20,
+      oninput: () => change(name, input.value),
+    });
+    return {
+      root: input,
+      set(value) {
+        if (input.value !== value) input.value = value;
+      },
+    };
+  };
+  const settings = {
+    file: pick("The file", "file", [
+      ["plain", "as the model"],
+      ["module", "DataParallel"],
+      ["both", "compiled DataParallel"],
+      ["fc", "head called fc"],
+      ["5 classes", "5 classes"],
+      ["checkpoint", "whole checkpoint"],
+    ]),
+    place: pick("Repair its keys", "place", [
+      ["nowhere", "not at all"],
+      ["anywhere", "anywhere"],
+      ["beginning", "at the beginning"],
+    ]),
+    word: text("Replace", "word"),
+    by: text("by", "by"),
+    strict: pick(
+      "strict",
+      "strict",
+      [
+        [true, "True"],
+        [false, "False"],
+      ],
+      (name, value) => update(model, name, value),
+    ),
+    guess: choice(
+      "Your guess",
+      [0, 1, 2, 3, 4, 5, 6].map((n) => [n, `${n}`]),
+      (value) => update(model, "guess", value),
+    ),
+  };
+  const words = el(
+    "div",
+    { class: "key-words" },
+    "replace",
+    settings.word.root,
+    "by",
+    settings.by.root,
+  );
+  const columns = el("div", { class: "key-columns" });
+  const [count, news] = [el("p", { "aria-live": "polite" }), el("p", { "aria-live": "polite" })];
 
   function paint() {
-    const [prefix, head, repair, rename, strict] = [
-      "prefix",
-      "head",
-      "repair",
-      "rename",
-      "strict",
-    ].map((name) => model.get(name));
     for (const [name, control] of Object.entries(settings)) control.set(model.get(name));
-    const given = repaired(saved(prefix, head), repair, rename);
-    const found = match(MODEL, given, strict);
+    const [file, strict, guess] = ["file", "strict", "guess"].map((name) => model.get(name));
+    const rule = ["place", "word", "by"].map((name) => model.get(name));
+    const entries = saved(file);
+    const keys = entries.map(([key]) => repairedKey(key, ...rule));
+    const found = match(MODEL, repaired(entries, ...rule), strict);
+    const hidden = guess === null;
     const statusOf = (key) =>
-      ["loaded", "clash", "missing"].find((status) => found[status].includes(key)) ?? "unexpected";
+      hidden ? "hidden" : Object.keys(SIGNS).find((status) => found[status].includes(key));
     columns.replaceChildren(
-      column("State dict", given, statusOf),
-      edges(given, found),
-      column("Model", MODEL, statusOf),
+      column(
+        "In the file",
+        entries.map(([key, shape], i) =>
+          entry(hidden ? [[key]] : pieces(key, ...rule), shape, statusOf(keys[i])),
+        ),
+      ),
+      edges(keys, hidden ? { loaded: [], clash: [] } : found),
+      column(
+        "In the model",
+        MODEL.map(([key, shape]) => entry([[key]], shape, statusOf(key))),
+      ),
     );
-    const [role, text] = sentence(found);
-    news.replaceChildren(el("strong", { class: `mp-${role}` }, text));
-    meter.value = found.overwritten / found.total;
-    const [set, all] = [found.overwritten, found.total].map((n) => n.toLocaleString("en"));
-    total.textContent = `Overwritten: ${set} of ${all} numbers, ${format(100 * meter.value, 1)}%`;
+    if (hidden) {
+      count.textContent = "How many of the model’s 6 entries does this set? Choose, and see.";
+      news.textContent = "";
+      return;
+    }
+    const bare = match(MODEL, entries, strict).loaded.length;
+    const share = format((100 * found.overwritten) / found.total, 1);
+    count.textContent =
+      `Your guess: ${guess}. Set: ${found.loaded.length} of 6, ${share}% of the numbers; ` +
+      `without the repair ${bare} of 6.`;
+    const [role, sentence] = outcome(found);
+    news.replaceChildren(el("strong", { class: `mp-${role}` }, sentence));
   }
+  const shown = [settings.file, settings.place].map((control) => control.root);
   host.append(
     el(
       "div",
       { class: "mp keys", role: "group", "aria-label": "Key matcher" },
-      controls(...Object.values(settings).map((control) => control.root)),
+      controls(...shown, words, settings.strict.root, settings.guess.root),
       columns,
-      total,
-      meter,
+      count,
       news,
     ),
   );

@@ -1,27 +1,27 @@
-"""Which entry of a state dict finds which entry of the model, and what that loads."""
+"""Which entry of a state dict finds which entry of the model, after a repair of its keys."""
 
-from traitlets import Bool, Enum
+from traitlets import Bool, Enum, Unicode
 
 from helpers.widgets.base import BookWidget
+from helpers.widgets.traits import Whole
 
-PREFIXES = ["", "module.", "_orig_mod.", "module._orig_mod."]
-REPAIRS = ["none", "replace", "removeprefix", "loop"]
-HEADS = ["head", "fc", "5 classes"]
+FILES = ["plain", "module", "both", "fc", "5 classes", "checkpoint"]
+PLACES = ["nowhere", "anywhere", "beginning"]
 
 
 class KeyMatcher(BookWidget):
-    """Match the keys of a state dict with a model's, as ``load_state_dict`` does.
+    """Let a reader repair the keys of a file, guess what loads, and see what does.
 
     Args:
-        prefix: what stands before each key of the state dict: ``""``, ``"module."``,
-            ``"_orig_mod."`` or ``"module._orig_mod."``.
-        repair: what is done to its keys: ``"none"``, ``"replace"`` (of ``"module."``
-            anywhere), ``"removeprefix"`` (of ``"module."``), or ``"loop"`` (of both
-            prefixes, until none is left).
-        head: its last layer: ``"head"`` as in the model, ``"fc"`` (another name), or
-            ``"5 classes"`` (another shape).
-        rename: whether ``fc.`` at the beginning of a key becomes ``head.``.
+        file: what was saved: ``"plain"``, ``"module"`` (of a DataParallel), ``"both"``
+            (of a compiled one), ``"fc"`` (the last layer has another name),
+            ``"5 classes"`` (another shape) or ``"checkpoint"`` (nested).
+        place: where in a key ``word`` becomes ``by``: ``"nowhere"``, ``"anywhere"`` or
+            ``"beginning"``.
+        word: a text to replace.
+        by: what stands there instead.
         strict: as of ``load_state_dict``.
+        guess: how many entries load, or None while the answer is hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -29,10 +29,11 @@ class KeyMatcher(BookWidget):
     """
 
     label = "Key matcher"
-    height_px = (781, 1091)
+    height_px = (700, 900)
 
-    prefix = Enum(PREFIXES, "module.").tag(sync=True)
-    repair = Enum(REPAIRS, "none").tag(sync=True)
-    head = Enum(HEADS, "head").tag(sync=True)
-    rename = Bool(False).tag(sync=True)
+    file = Enum(FILES, "module").tag(sync=True)
+    place = Enum(PLACES, "nowhere").tag(sync=True)
+    word = Unicode("module.").tag(sync=True)
+    by = Unicode("").tag(sync=True)
     strict = Bool(False).tag(sync=True)
+    guess = Whole(None, allow_none=True, min=0, max=6).tag(sync=True)
