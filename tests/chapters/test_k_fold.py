@@ -1,16 +1,17 @@
-"""The chapter on cross-validation: its made-up data, checks, widget."""
+"""The chapter on k-fold cross-validation: its made-up data, checks, live training."""
+
+import re
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.optim import Adam
 from traitlets import TraitError
 
-from helpers.chapters.k_fold import FoldLeak, check, stage
-from helpers.chapters.k_fold.widget import CLASSES, PEOPLE
+from helpers.chapters.k_fold import FoldTraining, check, stage
 from helpers.cross_validation import cross_validate, kfold_loaders
-from helpers.widgets.base import STATE_MIME
 
 
 def test_coin_flips_score_chance_and_a_kept_model_cannot_be_had():
@@ -26,14 +27,6 @@ def test_coin_flips_score_chance_and_a_kept_model_cannot_be_had():
 # --- made-up data --------------------------------------------------------------------
 
 
-def test_sentence_pairs_are_labelled_by_the_sentence_of_token_3():
-    ids, mask, types, y = stage.sentence_pairs(seed=1)
-    assert torch.equal((ids == 3).sum(dim=1), torch.ones(300).long())
-    assert torch.equal(types[ids == 3], y)
-    assert torch.equal((ids != 0).long(), mask)
-    assert ((ids == 2).sum(dim=1) == 2).all()
-
-
 def test_people_keep_their_label_and_voice():
     x, y, who = stage.people(seed=0, count=4, samples=500)
     for person in range(4):
@@ -41,33 +34,95 @@ def test_people_keep_their_label_and_voice():
         assert x[who == person].std(dim=0).mean() == pytest.approx(0.5, abs=0.05)
 
 
-@pytest.mark.parametrize("make", [stage.coin_flips, stage.people, stage.sentence_pairs])
+@pytest.mark.parametrize("make", [stage.coin_flips, stage.people])
 def test_made_up_data_follow_the_seed(make):
     assert all(torch.equal(a, b) for a, b in zip(make(1), make(1), strict=True))
     assert not torch.equal(make(1)[0], make(2)[0])
 
 
-# --- checks --------------------------------------------------------------------------
+# --- 1. repair a loop ----------------------------------------------------------------
+
+
+def loop(
+    kept=False,
+    old_optimizer=False,
+    evals=True,
+    trains=True,
+    batch=40,
+    put=None,
+    log=False,
+):
+    """Return a loop over folds, with the mistakes that are asked for."""
+
+    def step(model, optimizer, x, y):
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def out_of_fold(x, y, new_model, folds):
+        model = new_model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        predicted = torch.zeros(len(y), dtype=torch.long)
+        for train, val in folds:
+            if not kept:
+                model = new_model()
+            if not (kept or old_optimizer):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for _ in range(3):
+                model.train(trains)
+                for rows in train.split(batch):
+                    step(model, optimizer, x[rows], y[rows])
+                if log:
+                    with torch.no_grad():
+                        F.cross_entropy(model(x[train]), y[train])
+            model.train(not evals)
+            with torch.no_grad():
+                out = torch.cat([model(x[rows]) for rows in val.split(batch)])
+            predicted[val if put is None else put(val)] = out.argmax(dim=1)
+        return predicted
+
+    return out_of_fold
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("attempt", "text"),
     [
-        (..., "○ Not yet"),
-        ([18, 2], "✓ Correct"),
-        (torch.tensor([18, 2]), "✓ Correct"),
-        ([2, 18], "✗ Hint: right numbers"),
-        ([72, 8], "✗ Hint: that is the training set"),
-        ([10, 10], "✗ Hint: stratified means the same shares"),
-        ([90, 10], "✗ Hint: five folds of 100 samples hold 20 each, got 100"),
-        ([16, 4], "✗ Hint: each class is cut into five"),
-        ([18], "✗ Hint: write two numbers, one for each class, got 1"),
-        ("many", "✗ Hint: write a list of two numbers, got 'many'"),
-        (18, "✗ Hint: write a list of two numbers, got 18"),
+        (loop(), "✓ Correct"),
+        (loop(batch=8), "✓ Correct"),
+        (loop(batch=1), "✓ Correct"),
+        (loop(log=True), "✓ Correct"),
+        (loop(kept=True), "○ Not yet: fold 2 is predicted by a model that was trained"),
+        (
+            loop(old_optimizer=True),
+            "✗ Hint: the model of fold 1 is new, but no step has",
+        ),
+        (loop(evals=False), "✗ Hint: fold 1 is predicted in training mode"),
+        (loop(trains=False), "✗ Hint: the model of fold 1 is trained in eval mode"),
+        (
+            loop(put=lambda val: val.flip(0)),
+            "✗ Hint: fold . the predictions do not stand",
+        ),
+        (lambda *a: None, "○ Not yet: <lambda> returned None"),
+        (lambda x, y, *a: y, "✗ Hint: not every sample of fold 1 is given to a model"),
+        (lambda *a: 1, "✗ Hint: return one class for each sample, .* got int"),
+        (lambda x, y: y, "✗ Hint: <lambda> raised TypeError"),
     ],
 )
-def test_counts_tells_right_from_wrong(answer, text):
-    assert repr(check.counts(answer)).startswith(text)
+def test_out_of_fold_tells_right_from_wrong(attempt, text):
+    text = text.replace("fold . the", "fold .: the")
+    assert re.match(text, repr(check.out_of_fold(attempt)))
+
+
+# --- 2. find the leak ----------------------------------------------------------------
+
+
+def counted(city, y, train, val, visits=None, compare=torch.gt, empty=0.0):
+    """Return predictions from the training set, with the mistakes that are asked for."""
+    positives = torch.bincount(city[train], y[train].double(), minlength=100)
+    visits = torch.bincount(city[train if visits is None else visits], minlength=100)
+    rate = torch.where(visits > 0, positives / visits, empty)
+    return compare(rate, 0.5).long()[city[val]]
 
 
 def leaky(city, y, train, val):
@@ -80,88 +135,180 @@ def by_loop(city, y, train, val):
     return torch.tensor([int(of_city[c].mean() > 0.5) for c in city[val].tolist()])
 
 
+def zeroed(city, y, train, val):
+    y = y.clone()
+    y[val] = 0
+    return leaky(city, y, train, val)
+
+
+def last_visit(city, y, train, val):
+    last = torch.zeros(100, dtype=torch.long)
+    for c, label in zip(city[train].tolist(), y[train].tolist(), strict=True):
+        last[c] = label
+    return last[city[val]]
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
+        (counted, "✓ Correct: on coin flips 47%, and 84%"),
         (by_loop, "✓ Correct"),
+        (lambda *a: counted(*a).bool(), "✓ Correct"),
         (lambda *a: None, "○ Not yet"),
         (leaky, "✗ Hint: other labels in the validation set change your predictions"),
-        (lambda c, y, t, v: torch.zeros(len(v)), "✗ Hint: nothing leaks, but where 9"),
+        (
+            lambda c, y, t, v: counted(c, y, t, v, visits=torch.arange(600)),
+            "✗ .* of the ",
+        ),
+        (zeroed, "✗ Hint: nothing leaks, but . of the . training samples of city"),
+        (
+            lambda *a: counted(*a, compare=torch.ge),
+            "✗ Hint: nothing leaks.* Half is not",
+        ),
+        (last_visit, "✗ Hint: nothing leaks, but . of the"),
+        (lambda *a: counted(*a, empty=1.0), "✗ .* city 97 has no training samples"),
+        (lambda c, y, t, v: torch.zeros(len(v)), "✗ Hint: nothing leaks, but . of the"),
         (lambda c, y, t, v: 0.5, "✗ Hint: return one 0 or 1 .* got float"),
         (lambda c, y, t, v: y, r"✗ Hint: return one 0 or 1 .* got shape \(600,\)"),
         (lambda c, y: y, "✗ Hint: <lambda> raised TypeError"),
     ],
 )
 def test_predict_tells_right_from_wrong(attempt, text):
-    import re
-
     assert re.match(text, repr(check.predict(attempt)))
 
 
-# --- widget --------------------------------------------------------------------------
+# --- 3. an interval ------------------------------------------------------------------
 
-ROWS = {"3": [[50.0, 60.0, 70.0], [52.0, 64.0, 71.5]], "5": [[1, 2, 3, 4, 5.5]] * 2}
-RUNS = {"new": ROWS, "kept": ROWS}
+FOLDS = torch.tensor([91.0, 94.0, 89.0, 92.0, 94.0])
+STD, STD_N = FOLDS.std().item(), FOLDS.std(correction=0).item()
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("value", "text"),
     [
-        {"splitter": "StratifiedKFold"},
-        {"shuffle": True},
-        {"n_splits": 5},
-        {"fresh": True},
-        {"runs": RUNS},
+        (2.776 * STD / 5**0.5, "✓ Correct"),
+        (2.6, "✗ Hint: 2.6 is too small"),
+        (1.96 * STD / 5**0.5, "✗ Hint: 1.96 needs the true std"),
+        (2.776 * STD_N / 5**0.5, "✗ Hint: divide the squares by n − 1"),
+        (STD, "✗ Hint: that is the std of one fold"),
+        (STD / 5**0.5, "✗ Hint: that is std / √5"),
+        (2.776 * STD, "✗ Hint: the mean of five varies less"),
+        (2.776 * STD / 5, "✗ Hint: divide the std by √5, not by 5"),
+        (2.571 * STD / 5**0.5, "✗ Hint: five numbers leave four"),
+        (2.132 * STD / 5**0.5, "✗ Hint: 95% between both ends"),
+        (2 * 2.776 * STD / 5**0.5, "✗ Hint: that is the whole interval"),
     ],
 )
-def test_fold_leak_s_digest_changes_with_whatever_is_shown(change):
-    states = [
-        w._repr_mimebundle_()[0][STATE_MIME] for w in (FoldLeak(), FoldLeak(**change))
-    ]
-    assert states[0] != states[1]
+def test_half_width_tells_right_from_wrong(value, text):
+    assert repr(check.half_width(value)).startswith(text)
+
+
+# --- the live training ---------------------------------------------------------------
+
+TRAIN = """(() => {
+  const data = m.flips(a.seed);
+  const layers = m.newModel(a.seed, a.fold);
+  const { train, validation } = m.parts(data, a.fold);
+  const seen = () => [...layers.flatMap((l) => [...l.weight, ...l.bias])];
+  const steps = [seen()], scores = [];
+  for (let i = 0; i < 50; i++) {
+    m.train(layers, train);
+    steps.push(seen());
+    scores.push(m.score(layers, validation));
+  }
+  return { x: [...data.x], y: data.y, steps, scores };
+})()"""
+
+
+def split(fold):
+    """Return whether each of the 200 coin flips is scored in a fold."""
+    return torch.arange(200) * 5 // 200 == fold
+
+
+@pytest.mark.parametrize(("seed", "fold"), [(0, 0), (1, 4)])
+def test_50_live_steps_are_torch_s(front_end, seed, fold):
+    ours = front_end(FoldTraining, TRAIN, {"seed": seed, "fold": fold})
+    x = torch.tensor(ours["x"], dtype=torch.float64).reshape(200, 20)
+    y = torch.tensor(ours["y"])
+    val = split(fold)
+    net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2)).double()
+    start = torch.tensor(ours["steps"][0], dtype=torch.float64)
+    nn.utils.vector_to_parameters(start, net.parameters())
+    optimizer = torch.optim.SGD(net.parameters(), lr=1)
+    for step, score in zip(ours["steps"][1:], ours["scores"], strict=True):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x[~val]), y[~val]).backward()
+        optimizer.step()
+        weights = nn.utils.parameters_to_vector(net.parameters()).detach()
+        np.testing.assert_allclose(step, weights.numpy(), rtol=1e-6, atol=1e-9)
+        right = (net(x[val]).argmax(dim=1) == y[val]).double().mean()
+        assert score == pytest.approx(100 * right.item())
+
+
+def test_flips_of_the_page_are_a_bell_curve_and_a_coin(front_end):
+    data = "(() => { const d = m.flips(a); return [[...d.x], d.y]; })()"
+    (x, y), (other, _) = (front_end(FoldTraining, data, seed) for seed in (0, 1))
+    assert abs(np.mean(x)) < 0.05
+    assert np.std(x) == pytest.approx(1, abs=0.05)
+    assert 70 < sum(y) < 130
+    assert x != other
+
+
+def test_each_flip_is_scored_in_one_fold(front_end):
+    count = "[0, 1, 2, 3, 4].map((f) => m.parts(m.flips(0), f).validation.y.length)"
+    assert front_end(FoldTraining, count, None) == [40] * 5
+
+
+def test_kept_model_climbs_and_new_ones_do_not(mount):
+    page = mount(FoldTraining(guess=50, steps=10))
+    text = page.locator(".mp").inner_text
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('kept model reports')")
+    kept, new = page.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+    assert int(kept.rstrip("%")) >= 60
+    assert 35 <= int(new.rstrip("%")) <= 65
+    assert page.locator(".fold-seen").count() == 4
+    assert f"The kept model reports {kept}" in text()
+    page.get_by_role("button", name="One step").click()
+    assert f"The kept model reports {kept}" in text()
+    page.get_by_role("button", name="Reset").click()
+    assert "Fold 1, step 0 of 10" in text()
+
+
+def test_nothing_is_trained_before_there_is_a_guess(mount):
+    page = mount(FoldTraining())
+    page.get_by_role("button", name="One step").click()
+    assert "Set your guess first" in page.locator(".mp").inner_text()
+    assert page.locator("td").all_inner_texts() == ["", "–", "–", "–", "–"]
+    assert not page.locator(".mp-marker").is_visible()
+    page.get_by_label("Your guess, %, as a number").fill("70")
+    page.get_by_role("button", name="One step").click()
+    assert "Your guess: 70%. Fold 1, step 1 of 60" in page.locator(".mp").inner_text()
+
+
+def test_guess_is_set_in_the_picture(mount):
+    page = mount(FoldTraining(), width=700)
+    box = page.locator("svg.mp-pick").bounding_box()
+    x = box["x"] + 264 / 340 * box["width"]  # the middle of the axis
+    page.mouse.click(x, box["y"] + 100)
+    assert page.evaluate("window.state.guess") == pytest.approx(50, abs=1)
+
+
+def test_a_step_fits_in_a_frame(front_end):
+    timed = TRAIN.replace("const steps", "const t = performance.now(); const steps")
+    timed = re.sub(r"return \{ x.*?;", "return (performance.now() - t) / 25;", timed)
+    milliseconds = front_end(FoldTraining, timed, {"seed": 0, "fold": 0})
+    assert milliseconds < 1000 / 60  # 25: a frame trains two models
 
 
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"splitter": "ShuffleSplit"}, TraitError, "splitter"),
-        ({"n_splits": 4}, TraitError, "n_splits"),
-        ({"folds": {}}, TraitError, "folds cannot be set: the widget makes it"),
-        ({"runs": {"new": ROWS}}, TraitError, r"runs\['kept'\]\['3'\] must be rows of 3"),
-        ({"runs": {"new": ROWS | {"5": [[1, 2]]}}}, TraitError, r"\['5'\] must be rows of 5"),
-        ({"runs": {"new": ROWS | {"3": [[1, 2, 101]]}}}, TraitError, "0 to 100, got 101"),
-        ({"model": 1}, TypeError, "no setting 'model'. It has: folds, fresh"),
+        ({"steps": 5}, TraitError, "a whole number from 10 to 200"),
+        ({"guess": 101}, TraitError, "a number from 0 to 100"),
+        ({"folds": 3}, TypeError, "no setting 'folds'. It has: guess, seed, steps"),
     ],
-)  # fmt: skip
-def test_bad_setting_of_fold_leak_is_named(settings, error, message):
+)
+def test_bad_setting_is_named(settings, error, message):
     with pytest.raises(error, match=message):
-        FoldLeak(**settings)
-
-
-@pytest.mark.parametrize("key", FoldLeak().folds)
-def test_fold_leak_counts_as_numpy_does(front_end, key):
-    fold_of = np.array(FoldLeak().folds[key])
-    for fold in range(fold_of.max() + 1):
-        scored, trained = fold_of == fold, fold_of != fold
-        argument = [fold_of.tolist(), fold]
-        counts = np.bincount(CLASSES[scored], minlength=3).tolist()
-        assert front_end(FoldLeak, "m.counts(...a)", argument) == counts
-        unseen = sorted(set(CLASSES[scored].tolist()) - set(CLASSES[trained].tolist()))
-        assert front_end(FoldLeak, "m.unseen(...a)", argument) == unseen
-        on_both_sides = scored & np.isin(PEOPLE, PEOPLE[trained])
-        shared = np.flatnonzero(on_both_sides).tolist()
-        assert front_end(FoldLeak, "m.shared(...a)", argument) == shared
-
-
-def test_fold_leak_s_samples_are_those_that_scikit_learn_split(front_end):
-    assert front_end(FoldLeak, "m.CLASSES", None) == CLASSES.tolist()
-    assert front_end(FoldLeak, "m.PEOPLE", None) == PEOPLE.tolist()
-
-
-@pytest.mark.parametrize("shape", [(5, 3), (5, 5), (2, 5)])
-def test_fold_leak_s_summary_is_numpy_s(front_end, shape):
-    rows = np.random.default_rng(0).uniform(0, 100, shape)
-    ours = front_end(FoldLeak, "m.summary(a)", rows.tolist())
-    np.testing.assert_allclose(ours["folds"], rows.mean(axis=0), rtol=1e-6)
-    assert ours["mean"] == pytest.approx(rows.mean(), rel=1e-6)
-    assert ours["spread"] == pytest.approx(rows.mean(axis=1).std(ddof=1), rel=1e-6)
+        FoldTraining(**settings)

@@ -1,59 +1,139 @@
-"""Checks of the chapter on cross-validation."""
+"""Checks of the chapter on k-fold cross-validation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
+from helpers.exercises.number import Hint, NumberCheck
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
+
+# --- 1. repair a loop ----------------------------------------------------------------
 
 
-def counts(answer: object) -> Verdict:
-    """Check the class counts of one validation fold: 90 and 10 samples, five folds.
+@dataclass(eq=False)
+class _Call:
+    """One forward pass of a watched model."""
+
+    model: int  # 0 for the first that was built
+    rows: frozenset[int]
+    logits: Tensor
+    training: bool  # the mode
+    moved: bool  # whether the weights differ from the first ones
+    sent_back: list  # not empty once a gradient has gone back through it
+
+
+class _Watch:
+    """Builds models that note which samples they are given, and in which state."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.built, self.calls = x, 0, []
+
+    def new_model(self) -> nn.Module:
+        net, number = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 2)), self.built
+        first = net[1].weight.detach().clone()
+        self.built += 1
+
+        def note(module: nn.Module, args: tuple, logits: Tensor) -> None:
+            same = (args[0][:, None] == self.x).all(dim=-1)
+            moved, back = not torch.equal(net[1].weight, first), []
+            rows = frozenset(same.nonzero()[:, 1].tolist())
+            seen = logits.detach().clone()
+            self.calls.append(_Call(number, rows, seen, module.training, moved, back))
+            if logits.requires_grad:
+                logits.register_hook(lambda slopes: back.append(True))
+
+        net.register_forward_hook(note)
+        return net
+
+
+def _run(fn: Callable) -> tuple[object, _Watch, list[tuple[Tensor, Tensor]]]:
+    """Call a reader's loop on 40 samples in five folds, and watch its models."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 4, generator=generator)
+    y, at = torch.randint(0, 2, (40,), generator=generator), torch.arange(40)
+    folds = [(at[at % 5 != f], at[at % 5 == f]) for f in range(5)]
+    watch = _Watch(x)
+    return fn(x, y, watch.new_model, folds), watch, folds
+
+
+@checks_function(lambda fn: _run(fn)[0])
+def out_of_fold(fn: Callable[..., Tensor]) -> Verdict:
+    """Check a loop over folds by what its models were given, and in which mode.
 
     Args:
-        answer: two numbers, the frequent class first.
+        fn: takes samples ``(N, 4)``, classes ``(N,)``, a function that builds a model, and
+            a list of pairs of index tensors; returns a predicted class for each sample.
     """
-    if answer is ... or answer is None:
-        return not_yet("put a list of two numbers instead of the dots.")
-    try:
-        given = [float(count) for count in answer]
-    except (TypeError, ValueError):
-        return hint(f"write a list of two numbers, got {answer!r}.")
-    if len(given) != 2:
-        return hint(f"write two numbers, one for each class, got {len(given)}.")
-    if given == [2, 18]:
-        return hint("right numbers; put the frequent class first.")
-    if given == [72, 8]:
-        return hint("that is the training set. How much is left to be scored?")
-    if given == [10, 10]:
-        return hint("stratified means the same shares as in all the data, not equal.")
-    if sum(given) != 20:
-        return hint(f"five folds of 100 samples hold 20 each, got {sum(given):g}.")
-    if given != [18, 2]:
-        return hint("each class is cut into five equal parts.")
+    result, watch, folds = _run(fn)
+    shape = getattr(result, "shape", None)
+    if not isinstance(result, Tensor) or shape != (40,):
+        got = type(result).__name__ if shape is None else f"shape {tuple(shape)}"
+        return hint(f"return one class for each sample, (40,), got {got}.")
+    for number, (_, val) in enumerate(folds, 1):
+        fault = _fault_of_fold(number, val.tolist(), result, watch.calls)
+        if fault:
+            return fault
     return correct(
-        "90/5 and 10/5. One error on the rare class moves its recall by half."
+        "each sample is predicted once, in eval mode, by a model that never trained on it."
     )
 
 
-def _visits(signal: bool, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return cities 0 to 99 and labels: the city decides 9 of 10, or a coin does."""
-    generator = torch.Generator().manual_seed(seed)
-    city = torch.randint(0, 100, (600,), generator=generator)
+def _fault_of_fold(
+    number: int, rows: list[int], result: Tensor, calls: list[_Call]
+) -> Verdict | None:
+    """Return what is wrong with the predictions of one fold, or None."""
+    asked = set(rows)
+    scoring = [c for c in calls if not c.sent_back and c.rows and c.rows <= asked]
+    if asked != set().union(*(call.rows for call in scoring)):
+        return hint(
+            f"not every sample of fold {number} is given to a model to predict."
+        )
+    last = scoring[-1]
+    before = calls[: calls.index(last)]
+    trained = [c for c in before if c.sent_back and c.model == last.model]
+    if any(c.rows & asked for c in trained):
+        return not_yet(
+            f"fold {number} is predicted by a model that was trained on its samples."
+        )
+    if not last.moved:
+        return hint(
+            f"the model of fold {number} is new, but no step has changed it. Whose "
+            "weights does the optimizer hold?"
+        )
+    if last.training:
+        return hint(f"fold {number} is predicted in training mode, with dropout.")
+    if not all(call.training for call in trained):
+        return hint(f"the model of fold {number} is trained in eval mode.")
+    if last.rows == asked and not torch.equal(result[rows], last.logits.argmax(dim=1)):
+        return hint(f"fold {number}: the predictions do not stand at its own indices.")
+    return None
+
+
+# --- 2. find the leak ----------------------------------------------------------------
+
+
+def _visits(signal: bool) -> tuple[Tensor, Tensor]:
+    """Return cities and labels of 600 visits: the city decides 9 of 10, or a coin does.
+
+    Cities 97 to 99 are visited by validation samples alone.
+    """
+    generator = torch.Generator().manual_seed(0)
+    city = torch.randint(0, 97, (600,), generator=generator)
+    city[:15:5] = torch.tensor([97, 98, 99])
     y = torch.randint(0, 2, (600,), generator=generator)
     if signal:
         kind = torch.randint(0, 2, (100,), generator=generator)
         keeps = torch.rand(600, generator=generator) < 0.9
         y = torch.where(keeps, kind[city], 1 - kind[city])
     return city, y
-
-
-def _by_training_rate(city: Tensor, y: Tensor, train: Tensor, val: Tensor) -> Tensor:
-    """Return the right predictions."""
-    positives = torch.bincount(city[train], y[train].double(), minlength=100)
-    visits = torch.bincount(city[train], minlength=100)
-    return (positives > visits / 2).long()[city[val]]
 
 
 def _split() -> tuple[Tensor, Tensor]:
@@ -63,7 +143,7 @@ def _split() -> tuple[Tensor, Tensor]:
 
 @checks_function(lambda fn: fn(*_visits(signal=False), *_split()))
 def predict(fn: Callable[..., Tensor]) -> Verdict:
-    """Check predictions from each city's share of positives.
+    """Check predictions from each city's share of positives in the training set.
 
     Args:
         fn: takes cities ``(N,)``, labels ``(N,)`` and the indices of training and
@@ -71,7 +151,7 @@ def predict(fn: Callable[..., Tensor]) -> Verdict:
     """
     train, val = _split()
     city, y = _visits(signal=False)
-    result, expected = fn(city, y, train, val), _by_training_rate(city, y, train, val)
+    result = fn(city, y, train, val)
     if not isinstance(result, Tensor) or result.shape != val.shape:
         got = getattr(result, "shape", None)
         got = type(result).__name__ if got is None else f"shape {tuple(got)}"
@@ -81,20 +161,64 @@ def predict(fn: Callable[..., Tensor]) -> Verdict:
     hidden = y.clone()
     hidden[val] = 1 - y[val]  # the same training set, other validation labels
     if not torch.equal(result, fn(city, hidden, train, val)):
-        score = (result == y[val]).double().mean()
         return hint(
-            f"other labels in the validation set change your predictions: they leak. On "
-            f"coin flips you score {score:.0%}."
+            "other labels in the validation set change your predictions: they leak."
         )
-    city, y = _visits(signal=True)
-    score = (fn(city, y, train, val) == y[val]).double().mean()
-    if score < 0.7:
-        return hint(
-            f"nothing leaks, but where 9 of 10 visits to a city have its label, you score "
-            f"{score:.0%}. Use the training labels of the same city."
-        )
-    honest = (expected == _visits(signal=False)[1][val]).double().mean()
+    scores = []
+    for signal in (False, True):
+        city, y = _visits(signal)
+        result = fn(city, y, train, val)
+        fault = _wrong_city(result, city[train], y[train], city[val])
+        if fault:
+            return fault
+        scores.append((result == y[val]).double().mean())
     return correct(
-        f"on coin flips {honest:.0%}, and {score:.0%} where the city does tell. "
+        f"on coin flips {scores[0]:.0%}, and {scores[1]:.0%} where the city does tell. "
         "What is computed from labels belongs inside the fold."
     )
+
+
+def _wrong_city(
+    result: Tensor, city: Tensor, y: Tensor, asked: Tensor
+) -> Verdict | None:
+    """Return a hint that names the first city with a wrong prediction, or None."""
+    visits = torch.bincount(city, minlength=100)
+    positives = torch.bincount(city[y == 1], minlength=100)
+    expected = (2 * positives > visits)[asked]
+    wrong = (result != expected.long()).nonzero()
+    if not len(wrong):
+        return None
+    at = int(wrong[0])
+    among, seen = positives[asked[at]].item(), visits[asked[at]].item()
+    facts = f"{among} of the {seen} training samples of city {asked[at]} are positive"
+    why = "" if 2 * among != seen else " Half is not more than half."
+    if seen == 0:
+        facts = f"city {asked[at]} has no training samples, so it counts as negative"
+        why = ""
+    return hint(f"nothing leaks, but {facts}, and you predict {result[at]:g}.{why}")
+
+
+# --- 3. an interval ------------------------------------------------------------------
+
+half_width = NumberCheck(
+    prompt="Five folds: 91, 94, 89, 92 and 94%. How many points wide is the ± of the mean, "
+    "at 95%?",
+    answer=2.776 * 4.5**0.5 / 5**0.5,
+    tolerance=0.02,
+    praise="2.776 × 2.12 / √5 = 2.63, so 92 ± 2.6; and that is still a little too narrow.",
+    hints=[
+        Hint(1.84, 1.88, "1.96 needs the true std. What replaces it for five numbers?"),
+        Hint(
+            2.34, 2.37, "divide the squares by n − 1, not by n: the mean was estimated."
+        ),
+        Hint(
+            2.11, 2.13, "that is the std of one fold. How far is the mean of five off?"
+        ),
+        Hint(0.93, 0.96, "that is std / √5. By which factor does it become 95%?"),
+        Hint(5.86, 5.92, "the mean of five varies less than one fold: divide by √5."),
+        Hint(1.16, 1.19, "divide the std by √5, not by 5."),
+        Hint(2.42, 2.46, "five numbers leave four degrees of freedom, not five."),
+        Hint(2.01, 2.04, "95% between both ends leaves 2.5% at each."),
+        Hint(5.24, 5.29, "that is the whole interval. Give the half, behind the ±."),
+    ],
+)

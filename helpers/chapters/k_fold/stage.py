@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -53,48 +51,3 @@ def people(seed: int, count: int = 30, samples: int = 10) -> tuple[Tensor, ...]:
     who = torch.arange(count).repeat_interleave(samples)
     noise = torch.randn(len(who), 20, generator=generator, dtype=torch.float64)
     return voices[who] + noise / 2, labels[who], who
-
-
-class Tokens(NamedTuple):
-    """A tokenised data set, all int64.
-
-    Attributes:
-        input_ids: ``(N, T)``; 0 is padding.
-        attention_mask: ``(N, T)``; 1 where there is a token.
-        token_type_ids: ``(N, T)``; 1 in the second sentence.
-        y: ``(N,)``, 0 or 1.
-    """
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    token_type_ids: Tensor
-    y: Tensor
-
-
-def sentence_pairs(seed: int, texts: int = 300) -> Tokens:
-    """Return pairs of sentences as token ids; the label says which one holds token 3.
-
-    Args:
-        seed: of the random numbers.
-        texts: how many pairs.
-
-    Returns:
-        :class:`Tokens` of 16 positions: 1, three to six words, 2, as many again, 2.
-
-    Example:
-        >>> tokens = sentence_pairs(seed=0)
-        >>> tokens.input_ids.shape, int(tokens.attention_mask.sum(dim=1).max())
-        (torch.Size([300, 16]), 15)
-    """
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.randint(0, 2, (texts,), generator=generator)
-    first, second = torch.randint(3, 7, (2, texts, 1), generator=generator)
-    at = torch.arange(16).expand(texts, 16)
-    mask = (at < first + second + 3).long()
-    types = ((at > first + 1) & (mask == 1)).long()
-    ids = torch.randint(4, 50, (texts, 16), generator=generator) * mask
-    ids[at == 0] = 1
-    ids[(at == first + 1) | (at == first + second + 2)] = 2
-    place = torch.where(y == 1, first[:, 0] + 2, torch.ones_like(y))
-    ids[torch.arange(texts), place] = 3
-    return Tokens(ids, mask, types, y)
