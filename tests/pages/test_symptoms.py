@@ -372,7 +372,7 @@ def test_link_lands_at_its_trap(visit, chapter):
         # "qwertz" occurs nowhere, and does not kill the rest.
         ("qwertz gradient accumulation", "gradient_accumulation"),
         ("not learning", "symptoms.html#it-does-not-learn"),
-        ("out of memory", "symptoms.html#devices-and-memory"),
+        ("out of memory", "train_eval_no_grad.html#out-of-memory"),
         ("sigmoid", "bce_and_logits"),
         ("RuntimeError: Found dtype Long but expected Float", "symptoms.html"),
     ],
