@@ -34,8 +34,8 @@ export function train(layers, { x, y }, classes, rate, lossOf) {
 }
 
 const SIDES = [
-  ["pitfall", "softmax, CrossEntropyLoss"],
-  ["correct", "logits, CrossEntropyLoss"],
+  ["pitfall", "softmax first"],
+  ["correct", "on logits"],
 ];
 
 function question(guess, classes) {
