@@ -39,6 +39,7 @@ KNOWN_MIMES = {
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
 SECOND_EDITION = {
     "bce_and_logits",
+    "cross_entropy_and_nll",
     "gradient_accumulation",
     "load_state_dict",
     "softmax_dim",

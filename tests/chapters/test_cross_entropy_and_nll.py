@@ -1,27 +1,125 @@
 """The chapter on cross-entropy: its checks, and its widget against torch."""
 
+import base64
+import gzip
+import json
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
+from helpers.chapters.cross_entropy_and_nll import SoftmaxTwice
 from helpers.chapters.cross_entropy_and_nll import check as nll
 
+# --- the exercises -------------------------------------------------------------------
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.905, "✓ Correct"),
-        (0.91, "✓ Correct"),
-        (0.89, "✗ Hint: 0.89 is too small"),
-        (0, "✗ Hint: 0 is the floor on logits"),
-        (1.461, "✗ Hint: that is the floor of 10 classes"),
-        (1.609, "✗ Hint: that is guessing, ln 5"),
-    ],
-)
-def test_floor_tells_right_from_wrong(value, text):
-    assert repr(nll.floor(value)).startswith(text)
+
+def net(end):
+    """Return a class of models, from what its ``forward`` makes of ten logits."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return end(self.fc(x))
+
+    return Net
+
+
+def as_it_is(logits):
+    return logits
+
+
+def ends_in_softmax(logits):
+    return logits.softmax(dim=1)
+
+
+def with_classes(model, x, y):
+    return nn.CrossEntropyLoss()(model(x), y.squeeze(1).long())
+
+
+def unchanged(model, x, y):
+    return nn.CrossEntropyLoss()(model(x), y)
+
+
+def read(model, x):
+    return model(x).softmax(dim=1).max(dim=1).values
+
+
+def largest(model, x):
+    return model(x).max(dim=1).values
+
+
+REPAIRS = [
+    (
+        ends_in_softmax,
+        unchanged,
+        largest,
+        "○ Not yet: all outputs lie from 0 to 1, and",
+    ),
+    (ends_in_softmax, with_classes, largest, "○ Not yet: all outputs"),
+    (torch.sigmoid, with_classes, largest, "○ Not yet: all outputs"),
+    (as_it_is, unchanged, read, "✗ Hint: your code raised"),
+    (
+        as_it_is,
+        lambda m, x, y: nn.CrossEntropyLoss()(m(x).softmax(1), y[:, 0].long()),
+        read,
+        "✗ Hint: sure and right 16 times, the loss is",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: nn.NLLLoss()(m(x), y[:, 0].long()),
+        read,
+        "✗ Hint: sure and right 16 times, the loss is",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: F.cross_entropy(m(x), y[:, 0].long(), reduction="none"),
+        read,
+        "✗ Hint: return the mean loss, one number, got shape (16,)",
+    ),
+    (as_it_is, with_classes, largest, "✗ Hint: the loss is right, but confidence says"),
+    (as_it_is, with_classes, lambda m, x: 1.0, "✗ Hint: confidence must return one"),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: m(x).softmax(0).max(dim=1).values,
+        "✗ Hint: the loss is right, but confidence says",
+    ),
+    (lambda z: z[:, :2], with_classes, read, "✗ Hint: keep ten outputs per sample"),
+    (as_it_is, with_classes, read, "✓ Correct"),
+    (lambda z: z.log_softmax(1), with_classes, read, "✓ Correct"),
+    (
+        lambda z: z.log_softmax(1),
+        lambda m, x, y: nn.NLLLoss()(m(x), y.flatten().long()),
+        lambda m, x: m(x).exp().amax(1),
+        "✓ Correct",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: F.cross_entropy(m(x), F.one_hot(y[:, 0].long(), 10).float()),
+        read,
+        "✓ Correct",
+    ),
+]
+
+
+@pytest.mark.parametrize(("end", "loss_of", "confidence", "text"), REPAIRS)
+def test_repair_tells_right_from_wrong(end, loss_of, confidence, text):
+    assert repr(nll.repair(net(end), loss_of, confidence)).startswith(text)
+
+
+def test_repair_leaves_the_reader_s_random_numbers_alone():
+    torch.manual_seed(3)
+    nll.repair(net(as_it_is), with_classes, read)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after == torch.rand(1)
 
 
 RIGHT_LOGS = {name: letter for name, (letter, _) in nll.LOGS.items()}
@@ -55,13 +153,21 @@ def shifted(z):
     ("attempt", "text"),
     [
         (shifted, "✓ Correct"),
+        (lambda z: z - torch.log_softmax(z, -1), "✗ Hint: return shape (2, 4), got"),
+        (lambda z: (z - torch.log_softmax(z, -1))[..., 0], "✓ Correct"),
+        (
+            lambda z: (z - z.amax(1, True)).exp().sum(1).log() + z.amax(1),
+            "✗ Hint: for (B, T, C) that is dimension 1",
+        ),
+        (lambda z: z.exp().sum(1).log(), "✗ Hint: for (B, T, C) that is dimension 1"),
+        (lambda z: z.exp().sum(0).log(), "✗ Hint: return shape (2, 4), got (4, 4)"),
         (
             lambda z: z.exp().sum(-1).log(),
             "✗ Hint: right for small logits, but for a row of two 1000",
         ),
         (
             lambda z: shifted(z).sum(),
-            "✗ Hint: return shape (4,), got ()",
+            "✗ Hint: return shape (2, 4), got ()",
         ),
         (
             lambda z: shifted(z).tolist(),
@@ -79,36 +185,112 @@ def test_log_sum_exp_tells_right_from_wrong(attempt, text):
     assert repr(nll.log_sum_exp(attempt)).startswith(text)
 
 
-PAIRINGS = {
-    "ce_logits": lambda z, y: F.cross_entropy(z, y),
-    "nll_log_softmax": lambda z, y: F.nll_loss(z.log_softmax(1), y),
-    "ce_softmax": lambda z, y: F.cross_entropy(z.softmax(1), y),
-    "nll_softmax": lambda z, y: F.nll_loss(z.softmax(1), y),
-    "nll_logits": lambda z, y: F.nll_loss(z, y),
-}
+# --- the widget ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pairing", PAIRINGS)
-@pytest.mark.parametrize("classes", [2, 5, 10, 100, 1000])
-def test_cross_entropy_margin_agrees_with_torch(front_end, pairing, classes):
-    margins = torch.linspace(-20, 20, 161, dtype=torch.float64)
-    theirs = []
-    for margin in margins:
-        z = torch.zeros(1, classes, dtype=torch.float64)
-        z[0, 0] = margin
-        z.requires_grad_()
-        loss = PAIRINGS[pairing](z, torch.tensor([0]))
-        loss.backward()
-        theirs.append([loss.item(), z.grad[0, 0].item()])
-    argument = [margins.tolist(), pairing, classes]
-    ours = front_end(
-        CrossEntropyMargin, "a[0].map((x) => m.PAIRINGS[a[1]](x, a[2]))", argument
-    )
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+def twice(logits, y):
+    return F.cross_entropy(logits.softmax(dim=1), y)
 
 
-@pytest.mark.parametrize("classes", [2, 10, 1000])
-def test_cross_entropy_margin_s_floor_is_reached_and_not_passed(front_end, classes):
-    floor = front_end(CrossEntropyMargin, "m.floorOf('ce_softmax', a)", classes)
-    best = front_end(CrossEntropyMargin, "m.PAIRINGS.ce_softmax(60, a)[0]", classes)
-    assert best == pytest.approx(floor, abs=1e-9)
+LOSSES = [twice, F.cross_entropy]  # in the order of training.js
+TRAIN = """(() => {
+  const data = m.scans(a.data, "train", a.classes);
+  return m.LOSSES.map((lossOf) => {
+    const layers = m.start(a.seed, a.classes);
+    const weights = () => layers.flatMap(({ weight, bias }) => [...weight, ...bias]);
+    const steps = [[weights(), null]];
+    for (let i = 0; i < 50; i++) {
+      const loss = m.train(layers, data, a.classes, a.rate, lossOf);
+      steps.push([weights(), loss]);
+    }
+    return steps;
+  });
+})()"""
+
+
+@pytest.mark.parametrize(("classes", "rate"), [(10, 0.5), (2, 0.5), (10, 3), (2, 3)])
+def test_50_live_steps_are_torch_s(front_end, classes, rate):
+    data = SoftmaxTwice().data
+    x = torch.tensor([*map(float, data["train_pixels"].split())]).double()
+    x = x.reshape(-1, 64) / 16
+    y = torch.tensor([*map(int, data["train_labels"].split())]) % classes
+    settings = {"data": data, "seed": 1, "classes": classes, "rate": rate}
+    for ours, loss_fn in zip(
+        front_end(SoftmaxTwice, TRAIN, settings), LOSSES, strict=True
+    ):
+        (start, _), *steps = ours
+        layer = nn.Linear(64, classes, dtype=torch.float64)
+        nn.utils.vector_to_parameters(torch.tensor(start).double(), layer.parameters())
+        optimizer = torch.optim.SGD(layer.parameters(), lr=rate)
+        for weights, told in steps:
+            loss = loss_fn(layer(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            assert told == pytest.approx(loss.item(), abs=1e-6)
+            theirs = nn.utils.parameters_to_vector(layer.parameters()).detach().numpy()
+            np.testing.assert_allclose(weights, theirs, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_floor_is_torch_s_loss_of_perfect_probabilities(front_end, classes):
+    perfect = torch.eye(classes).double()[:1]
+    best = F.cross_entropy(perfect, torch.tensor([0])).item()
+    assert front_end(SoftmaxTwice, "m.floor(a)", classes) == pytest.approx(best)
+    assert best == pytest.approx(math.log(math.e + classes - 1) - 1)
+
+
+def test_data_of_the_live_training_are_light():
+    text = json.dumps(SoftmaxTwice().data)
+    assert len(base64.b64encode(gzip.compress(text.encode()))) <= 30_000
+
+
+def test_live_training_makes_60_steps_a_second(front_end):
+    """The two models together, and the accuracies that the page shows."""
+    timed = """(() => {
+      const [data, asked] = ["train", "test"].map((part) => m.scans(a, part, 10));
+      const runs = m.LOSSES.map((lossOf) => ({ lossOf, layers: m.start(0, 10) }));
+      return Array.from({ length: 50 }, () => {
+        const started = performance.now();
+        for (const { lossOf, layers } of runs) {
+          m.train(layers, data, 10, 0.5, lossOf);
+          m.accuracy(m.trace(layers, asked.x).at(-1), asked.y, 10);
+        }
+        return performance.now() - started;
+      });
+    })()"""
+    assert np.median(front_end(SoftmaxTwice, timed, SoftmaxTwice().data)) < 1000 / 60
+
+
+def test_live_training_shows_nothing_before_the_guess(mount):
+    page = mount(SoftmaxTwice())
+    text = page.locator(".mp").inner_text
+    page.get_by_role("button", name="One step").click()
+    assert "Step 1 of 300" in text()
+    assert "1.461" not in text()
+    assert page.locator("path.mp-curve").count() == 1  # the reader's line alone
+    assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
+    page.get_by_label("Dotted line, as a number").fill("0.5")
+    page.get_by_role("button", name="Lock my guess").click()
+    assert "Your guess: 0.50. Its floor is 1.461" in text()
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
+    (twice_loss, loss), (_, right) = [
+        row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()
+    ]
+    assert float(loss) < 1.461 < float(twice_loss)
+    assert int(right.rstrip("%")) >= 85
+    page.get_by_label("2, odd or even").check()
+    assert "2 classes: how low" in text()
+    assert page.evaluate("window.state.guess") is None
+
+
+def test_dotted_line_is_dragged_on_the_plot(mount):
+    page = mount(SoftmaxTwice())
+    axes = page.locator(".mp-axis").bounding_box()
+    middle = axes["x"] + axes["width"] / 2
+    page.mouse.move(middle, axes["y"] + axes["height"])
+    page.mouse.down()
+    page.mouse.move(middle, axes["y"] + axes["height"] / 2)
+    page.mouse.up()
+    assert page.evaluate("window.state.line") == pytest.approx(1.25, abs=0.05)

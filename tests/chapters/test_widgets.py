@@ -4,8 +4,8 @@ import pytest
 from traitlets import TraitError
 
 from helpers.chapters.bce_and_logits import BceExplorer, LogitsTraining
-from helpers.chapters.cross_entropy_and_nll import CrossEntropyMargin
-from helpers.chapters.softmax_dim import SoftmaxDim
+from helpers.chapters.cross_entropy_and_nll import SoftmaxTwice
+from helpers.chapters.softmax_dim import BatchSoftmaxTraining, SoftmaxDim
 from helpers.exercises.number_box import AnswerBox
 from helpers.exercises.table_box import AnswerTable
 from helpers.exercises.verdicts import SIGNS
@@ -24,10 +24,13 @@ CHANGES = [
     (LogitsTraining, {"bias": 20}),
     (LogitsTraining, {"seed": 1}),
     (SoftmaxDim, {"dim": 0}),
+    (SoftmaxDim, {"samples": 1}),
+    (BatchSoftmaxTraining, {"form": "layer"}),
+    (BatchSoftmaxTraining, {"guess": 20}),
     (SoftmaxDim, {"logits": [[[0.0, 1.0]] * 3] * 2}),
-    (CrossEntropyMargin, {"margin": 1.0}),
-    (CrossEntropyMargin, {"classes": 2}),
-    (CrossEntropyMargin, {"pairing": "nll_logits"}),
+    (SoftmaxTwice, {"rate": 1.0}),
+    (SoftmaxTwice, {"classes": 2}),
+    (SoftmaxTwice, {"guess": 0.0}),
     (AnswerBox, {"answer": 2.0}),
     (AnswerBox, {"hints": [[1, 2, "text"]]}),
 ]
@@ -113,12 +116,12 @@ def test_what_the_boxes_share_stands_between_core_and_their_own(box):
         ),
         (SoftmaxDim, {"dim": 3}, TraitError, "dim"),
         (
-            CrossEntropyMargin,
-            {"margin": 21},
+            SoftmaxTwice,
+            {"rate": 21},
             TraitError,
-            r"from -20 to 20, not the \w+ 21",
+            r"rate.* from 0.1 to 3, not the \w+ 21",
         ),
-        (CrossEntropyMargin, {"pairing": "mse"}, TraitError, "pairing"),
+        (SoftmaxTwice, {"classes": 3}, TraitError, "classes"),
         (
             BceExplorer,
             {"logit": 101},

@@ -147,7 +147,7 @@ def test_questions_lead_to_every_behaviour():
         ("first_loss_batch", "softmax_dim: What does it cost a real model?"),
         (
             "softmax_twice",
-            "cross_entropy_and_nll: Why can the loss not fall below 1.461?",
+            "cross_entropy_and_nll: Why is there a floor?",
         ),
         (
             "predictions_with_batch",

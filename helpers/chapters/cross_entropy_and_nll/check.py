@@ -1,32 +1,84 @@
 """Checks of the chapter on CrossEntropyLoss and NLLLoss."""
 
-import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
     Verdict,
     checks_function,
     correct,
     hint,
     letters,
+    not_yet,
     wrong_tensor,
 )
 
-floor = NumberCheck(
-    prompt="5 classes, softmax and then CrossEntropyLoss: what is the lowest loss?",
-    answer=math.log(math.e + 4) - 1,
-    tolerance=0.006,
-    praise="ln(e + 4) − 1 = 0.905: the best input is 1 for the true class, 0 for the others.",
-    hints=[
-        Hint(0.0, 0.0, "0 is the floor on logits. Here the inputs cannot exceed 1."),
-        Hint(1.45, 1.47, "that is the floor of 10 classes."),
-        Hint(1.60, 1.62, "that is guessing, ln 5. What does the best input give?"),
-    ],
-)
+# --- 1. repair a script --------------------------------------------------------------
+
+
+def repair(
+    net: type[nn.Module],
+    loss_of: Callable[[nn.Module, Tensor, Tensor], Tensor],
+    confidence: Callable[[nn.Module, Tensor], Tensor],
+) -> Verdict:
+    """Check a script that had a softmax in front of ``CrossEntropyLoss``.
+
+    Args:
+        net: a class of models that take ``(N, 64)`` and give ten numbers per sample.
+        loss_of: takes a model, samples and classes ``(N, 1)`` in floating point; returns
+            the mean loss.
+        confidence: takes a model and samples; returns the probability of the class that
+            the model predicts, ``(N,)``.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return _repaired(net(), loss_of, confidence)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+
+
+def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verdict:
+    x = torch.randn(16, 64)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)  # sure of each answer
+    out = model(x)
+    if out.shape != (16, 10):
+        return hint(f"keep ten outputs per sample, got shape {tuple(out.shape)}.")
+    if ((out >= 0) & (out <= 1)).all():
+        sums = out.sum(dim=1)
+        return not_yet(
+            f"all outputs lie from 0 to 1, and each row sums to {sums.min():.2f} to "
+            f"{sums.max():.2f}: the model returns probabilities."
+        )
+    best = out.argmax(dim=1)
+    loss = loss_of(model, x, best[:, None].float())
+    if loss.shape != ():
+        return hint(f"return the mean loss, one number, got shape {tuple(loss.shape)}.")
+    log_probs = out.log_softmax(dim=1)  # also if they are log-probabilities already
+    right = F.nll_loss(log_probs, best)
+    if not torch.isclose(loss, right, rtol=1e-4, atol=1e-5):
+        return hint(
+            f"sure and right 16 times, the loss is {right.item():.4f}, got "
+            f"{loss.item():.4f}. Is there one softmax between model and loss?"
+        )
+    p = confidence(model, x)
+    top = log_probs.exp().max(dim=1).values
+    if not isinstance(p, Tensor) or p.shape != (16,):
+        return hint("confidence must return one probability for each sample, (N,).")
+    if not torch.allclose(p, top, atol=1e-5):
+        return hint(
+            f"the loss is right, but confidence says {p[0].item():.2f} where the "
+            f"probability is {top[0].item():.2f}. The model returns logits now."
+        )
+    return correct("one softmax in the loss, and one where a person reads.")
+
+
+# --- 2. four logs --------------------------------------------------------------------
 
 LOGS = {
     "right": ("C", "it begins near ln 2 = 0.693 and can approach 0."),
@@ -47,7 +99,10 @@ def logs(answer: object) -> Verdict:
     return letters(answer, LOGS, "four", ask, praise)
 
 
-@checks_function(lambda fn: fn(torch.zeros(2, 3)))
+# --- 3. log-sum-exp ------------------------------------------------------------------
+
+
+@checks_function(lambda fn: fn(torch.zeros(2, 3, 4)))
 def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
     """Check a log-sum-exp over the last dimension.
 
@@ -55,14 +110,18 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
         fn: takes ``(..., C)``, returns ``(...)``.
     """
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(4, 5, generator=generator)
+    z = torch.randn(
+        2, 4, 4, generator=generator
+    )  # a wrong dimension has the same shape
     result, expected = fn(z), torch.logsumexp(z, dim=-1)
     fault = wrong_tensor(result, expected)
     if fault:
         return fault
+    if torch.allclose(result, torch.logsumexp(z, dim=1), atol=1e-5):
+        return hint("for (B, T, C) that is dimension 1. The last dimension is -1.")
     if not torch.allclose(result, expected, atol=1e-5):
         return hint(
-            f"for small logits: {expected[0]:.4f} expected, got {result[0]:.4f}."
+            f"for small logits: {expected[0, 0]:.4f} expected, got {result[0, 0]:.4f}."
         )
     z = torch.tensor([[1000.0, 1000.0], [-1000.0, -1000.0]])
     for row, got, value in zip(z, fn(z), torch.logsumexp(z, dim=-1), strict=True):
