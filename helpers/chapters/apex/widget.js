@@ -17,11 +17,16 @@ export function compare(lines, guess) {
 
 function render({ model, el: host }) {
   const lines = model.get("lines");
+  // The indentation is padding, so that a line that wraps stays under its own beginning.
+  const indented = (line) => {
+    const text = line.trimStart();
+    return el("code", { style: `padding-left: ${line.length - text.length + 2}ch` }, text);
+  };
   const code = (text, role) =>
     el(
       "div",
       { class: role ? `apex-code mp-${role}` : "apex-code" },
-      ...text.split("\n").map((line) => el("code", {}, line || " ")),
+      ...text.split("\n").map(indented),
     );
   const rows = lines.map((line, i) => {
     const [old, now, why] = line;

@@ -24,7 +24,7 @@ class ApexDiff(BookWidget):
     """
 
     label = "Apex diff"
-    height_px = (900, 1100)
+    height_px = (914, 1325)
 
     guess = List(LINE, None, allow_none=True).tag(sync=True)
     lines = Fixed(lambda: [[*line] for line in LOOP]).tag(sync=True)
