@@ -38,6 +38,7 @@ KNOWN_MIMES = {
 }
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
 SECOND_EDITION = {
+    "apex",
     "bce_and_logits",
     "cross_entropy_and_nll",
     "gradient_accumulation",

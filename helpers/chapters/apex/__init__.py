@@ -1,7 +1,6 @@
 """What a notebook imports: the chapter on apex."""
 
-from helpers.chapters.apex import check, loops, stage
-from helpers.chapters.apex.status import apex_status
-from helpers.chapters.apex.widget import ApexMigration
+from helpers.chapters.apex import check
+from helpers.chapters.apex.widget import ApexDiff
 
-__all__ = ["ApexMigration", "apex_status", "check", "loops", "stage"]
+__all__ = ["ApexDiff", "check"]

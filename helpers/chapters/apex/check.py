@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -9,37 +10,15 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, letters
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
 
-# name: (letter, what to think of)
-CAUSES = {
-    "session": ("C", "whose package imports pyramid, a toolkit for web sites?"),
-    "symbol": (
-        "D",
-        "the kernel is there, and asks for a function that this PyTorch no longer has.",
-    ),
-    "nvcc": ("B", "what compiles CUDA code? PyTorch's packages do not bring it."),
-    "fused": ("A", "apex is there, its kernels are not. What was left out?"),
-    "state": ("E", "which call initialises amp, and where has it gone?"),
-}
-
-
-def causes(answer: object) -> Verdict:
-    """Check the causes of five error messages.
-
-    Args:
-        answer: a dict from the five names to the letters A to F.
-    """
-    if isinstance(answer, dict) and str(answer.get("fused")).strip().upper() == "D":
-        answer = answer | {"fused": "A"}  # apex takes such a kernel for a missing one
-    return letters(
-        answer,
-        CAUSES,
-        "five",
-        "put a letter instead of each row of dots.",
-        "PyTorch's own parts raise none of them. (fused: A or D, since apex takes a "
-        "kernel that does not load for one that is missing.)",
-    )
+# --- 1. port a loop -------------------------------------------------------------------
 
 
 def _model() -> nn.Module:
@@ -116,13 +95,8 @@ def _trained(fn: Callable) -> tuple[object, Tensor, nn.Module]:
     return result, parameters_to_vector(model.parameters()).detach(), model
 
 
-@checks_function(lambda fn: fn(_model(), _batches()[:2]))
-def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
-    """Check a loop ported from apex: accumulation over two batches, clipping, float16.
-
-    Args:
-        fn: takes a model and batches, trains the model, returns the scaler.
-    """
+def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
+    """Compare what a reader's loop makes of a model with a right one, and with mistakes."""
     with _optimizers() as used:
         scaler, weights, model = _trained(fn)
     if not isinstance(scaler, torch.amp.GradScaler):
@@ -135,30 +109,52 @@ def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
             "with a momentum that was never written."
         )
     if not weights.isfinite().all():
-        return hint(
+        return nan(
             "the weights are nan. One step overflows: leave the step to the scaler, "
             "with scaler.step(optimizer)."
         )
-    expected_scaler, expected, _ = _trained(_by_the_book)
+    right = partial(_by_the_book, **settings)
+    expected_scaler, expected, _ = _trained(right)
     if torch.allclose(weights, expected, atol=1e-6):
         if scaler.get_scale() != expected_scaler.get_scale():
             return hint(
                 f"the weights are right, but the scale ends at {scaler.get_scale():g}; "
                 f"with one update for each step it is {expected_scaler.get_scale():g}."
             )
-        return correct(
-            "weights and scale are those of the old loop's recipe, overflow included."
-        )
+        return correct(praise)
     if torch.equal(weights, parameters_to_vector(_model().parameters())):
         return hint(
             "the model has not changed. Does scaler.step(optimizer) run, or are the "
             "gradients never cleared? The first inf then stays."
         )
     for change, text in MISTAKES:
-        _, wrong, _ = _trained(lambda *args, c=change: _by_the_book(*args, **c))
+        _, wrong, _ = _trained(partial(_by_the_book, **settings | change))
         if torch.allclose(weights, wrong, atol=1e-6):
             return hint(text)
     return hint(
         "the weights are not those of the old loop. Compare the two line by line: "
         "scale, unscale_, clip, step, update, zero_grad."
     )
+
+
+@checks_function(lambda fn: fn(_model(), _batches()[:2]))
+def repair(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
+    """Check a half ported loop: clipping and float16, one step for each batch.
+
+    Args:
+        fn: takes a model and batches, trains the model, returns the scaler.
+    """
+    each = {"every": 1, "share": 1.0}
+    praise = "clipped at their true size, and no step is made of inf."
+    return _judge(fn, each, praise, nan=not_yet)
+
+
+@checks_function(lambda fn: fn(_model(), _batches()[:2]))
+def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
+    """Check a loop ported from apex: accumulation over two batches, clipping, float16.
+
+    Args:
+        fn: takes a model and batches, trains the model, returns the scaler.
+    """
+    praise = "weights and scale are as they should be, the overflow included."
+    return _judge(fn, {}, praise)

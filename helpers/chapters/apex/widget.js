@@ -1,127 +1,83 @@
-// --- the loop: each line is [old, new, why, fate]; `new` may be several lines, or empty ---
+// Each line is [old, new, why]; `new` may be several lines, or empty.
 
-export const SIGNS = { stays: "=", changes: "~", goes: "−" };
-
-// The old loop (part 0) or the new one (part 1) as one text, as the notebook's helper writes it.
-export function loop(lines, part) {
-  return (
-    lines
-      .map((line) => line[part])
-      .filter((text) => text !== "")
-      .join("\n") + "\n"
-  );
+// What becomes of a line.
+export function fate([old, now]) {
+  return now === old ? "stays" : now === "" ? "goes" : "changes";
 }
 
-// How many lines stay, change and go.
-export function tally(lines) {
-  return Object.fromEntries(
-    Object.keys(SIGNS).map((fate) => [fate, lines.filter((line) => line[3] === fate).length]),
-  );
+// How many lines stay, how many of them were ticked, and how many others were.
+export function compare(lines, guess) {
+  const stays = lines.map((line) => fate(line) === "stays");
+  return {
+    stay: stays.filter(Boolean).length,
+    found: guess.filter((i) => stays[i]).length,
+    wrong: guess.filter((i) => !stays[i]).length,
+  };
 }
-
-// What is said of one line, counted from 1; 0 is none.
-export function headline(lines, number) {
-  return number === 0
-    ? "Choose a line of the loop for apex."
-    : `Line ${number} ${lines[number - 1][3]}.`;
-}
-
-// --- the page ---
 
 function render({ model, el: host }) {
   const lines = model.get("lines");
-  const seen = new Set();
-  const pick = (number) => update(model, "line", number);
-  const move = (event, number) => {
-    const goal = { ArrowDown: number + 1, ArrowUp: number - 1, Home: 1, End: lines.length }[
-      event.key
-    ];
-    if (!goal || goal > lines.length) return;
-    event.preventDefault();
-    pick(goal);
-    rows[goal - 1].button.focus();
+  // The indentation is padding, so that a line that wraps stays under its own beginning.
+  const indented = (line) => {
+    const text = line.trimStart();
+    return el("code", { style: `padding-left: ${line.length - text.length + 2}ch` }, text);
   };
-  const part = (sign, role, text) =>
+  const code = (text, role) =>
     el(
       "div",
-      { class: `apex-part mp-${role}` },
-      ...text.split("\n").map((line) => el("code", {}, ...breakable(`${sign} ${line}`))),
+      { class: role ? `apex-code mp-${role}` : "apex-code" },
+      ...text.split("\n").map(indented),
     );
-  const rows = lines.map(([old, now, why, fate], i) => {
-    const sign = el("span", { "aria-hidden": "true" });
-    const button = el(
-      "button",
-      {
-        type: "button",
-        class: "apex-line",
-        onkeydown: (event) => move(event, i + 1),
-        onclick: () => pick(model.get("line") === i + 1 ? 0 : i + 1),
-      },
-      sign,
-      el("code", {}, ...breakable(old)),
-    );
-    const detail = el(
+  const rows = lines.map((line, i) => {
+    const [old, now, why] = line;
+    const kept = fate(line) === "stays";
+    const box = el("input", { type: "checkbox", "aria-label": `Line ${i + 1} stays: ${old}` });
+    const answer = el(
       "div",
-      { class: "apex-detail" },
-      ...(now === "" ? [] : [part(fate === "stays" ? "=" : "+", "correct", now)]),
-      el("p", {}, why),
+      { class: "apex-answer" },
+      now === "" ? code("(nothing)") : code(now, kept ? "" : "correct"),
     );
-    return { fate, sign, button, detail, root: el("li", {}, button, detail) };
+    const reason = el("p", { class: "apex-why mp-soft" }, why);
+    const left = el("div", { class: "apex-old" }, box, code(old, ""));
+    return { box, left, answer, reason, kept, root: el("li", {}, left, answer, reason) };
   });
   const news = el("p", { "aria-live": "polite" });
-  const whole = el(
-    "details",
-    {},
-    el("summary", {}, "The whole loop for PyTorch"),
-    el("pre", {}, el("code", {}, loop(lines, 1))),
-  );
-  const reset = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        seen.clear();
-        pick(0);
-        paint();
-      },
+  const show = el("button", {
+    type: "button",
+    onclick: () => {
+      const ticked = rows.flatMap(({ box }, i) => (box.checked ? [i] : []));
+      update(model, "guess", model.get("guess") === null ? ticked : null);
     },
-    "Start again",
-  );
+  });
 
   function paint() {
-    const number = model.get("line");
-    if (number) seen.add(number);
-    rows.forEach(({ fate, sign, button, detail }, i) => {
-      const open = i + 1 === number;
-      button.setAttribute("aria-expanded", open);
-      detail.hidden = !open;
-      sign.textContent = seen.has(i + 1) ? SIGNS[fate] : "?";
+    const guess = model.get("guess");
+    const shown = guess !== null;
+    rows.forEach(({ box, left, answer, reason, kept }, i) => {
+      box.disabled = shown;
+      if (shown) box.checked = guess.includes(i);
+      left.classList.toggle("mp-pitfall", shown && !kept);
+      for (const node of [answer, reason]) node.style.visibility = shown ? "visible" : "hidden"; // it keeps its room
     });
-    const count = tally(lines);
-    news.textContent =
-      `${headline(lines, number)} Seen: ${seen.size} of ${lines.length}.` +
-      (seen.size === lines.length
-        ? ` ${count.stays} stay, ${count.changes} change, ${count.goes} goes.`
-        : "");
+    show.textContent = shown ? "Guess again" : "Show the port";
+    if (!shown) {
+      news.textContent = "A loop for apex. Tick the lines that can stay, then show the port.";
+      return;
+    }
+    const { stay, found, wrong } = compare(lines, guess);
+    news.textContent = `${stay} of ${lines.length} lines stay: you found ${found}, and ticked ${wrong} that must change.`;
   }
+
   host.append(
     el(
       "div",
-      { class: "mp apex", role: "group", "aria-label": "Apex migration" },
-      controls(
-        el(
-          "div",
-          { class: "mp-row" },
-          el("span", { class: "mp-soft" }, "? not seen yet, = stays, ~ changes, − goes, + new"),
-          reset,
-        ),
-      ),
-      el("ol", {}, ...rows.map((row) => row.root)),
+      { class: "mp apex", role: "group", "aria-label": "Apex diff" },
+      el("div", { class: "mp-row" }, show),
       news,
-      whole,
+      el("ol", {}, ...rows.map((row) => row.root)),
     ),
   );
-  return follow(model, ["line"], paint);
+  return follow(model, ["guess"], paint);
 }
 
 export default { render };

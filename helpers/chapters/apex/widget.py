@@ -1,25 +1,30 @@
-"""A training loop for apex, line by line, with what replaces each line and why."""
+"""A training loop for apex beside the one for PyTorch, with the reason for each line."""
 
 from __future__ import annotations
+
+from traitlets import List
 
 from helpers.chapters.apex.loops import LOOP
 from helpers.widgets.base import BookWidget
 from helpers.widgets.traits import Fixed, Whole
 
+LINE = Whole(min=0, max=len(LOOP) - 1)
 
-class ApexMigration(BookWidget):
-    """Show the old loop as buttons; below the chosen line, what replaces it and why.
+
+class ApexDiff(BookWidget):
+    """Let a reader tick the lines that stay, then show the port side by side.
 
     Args:
-        line: which line of the old loop is chosen, counted from 1; 0 for none.
+        guess: the lines, counted from 0, that the reader expects to stay, or None while
+            the port is hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
         traitlets.TraitError: for a value that the setting cannot take.
     """
 
-    label = "Apex migration"
-    height_px = (573, 717)
+    label = "Apex diff"
+    height_px = (914, 1325)
 
-    line = Whole(0, min=0, max=len(LOOP)).tag(sync=True)
-    lines = Fixed(lambda: [[*line, line.fate] for line in LOOP]).tag(sync=True)
+    guess = List(LINE, None, allow_none=True).tag(sync=True)
+    lines = Fixed(lambda: [[*line] for line in LOOP]).tag(sync=True)
