@@ -396,7 +396,7 @@ ANSWERS = [
     (
         {"file": "5 classes"},
         4,
-        "0 missing, 0 unexpected, 2 shapes. By then the model is",
+        "0 missing, 0 unexpected, 2 shapes. The model is now a",
     ),
     (
         {"file": "fc", "place": "beginning", "word": "fc.", "by": "head."},
@@ -411,7 +411,7 @@ ANSWERS = [
     (
         {"file": "checkpoint", "strict": True},
         0,
-        "Raises RuntimeError: 6 missing, 3 unexpected, 0 shapes. The model is as it was",
+        "RuntimeError: 6 missing, 3 unexpected, 0 shapes. The model is as it was",
     ),
 ]
 

@@ -88,9 +88,10 @@ const SIGNS = {
 };
 
 function entry(parts, shape, status) {
-  const key = parts.map(([text, out, put]) =>
+  const key = parts.flatMap(([text, out, put]) => [
+    el("wbr"),
     el(out ? "del" : put ? "ins" : "span", {}, ...breakable(text)),
-  );
+  ]);
   const [role, sign] = SIGNS[status] ?? ["soft", ""];
   const size = typeof shape === "string" ? shape : `(${shape.join(", ")}${shape[1] ? "" : ","})`;
   return el(
@@ -125,8 +126,11 @@ function outcome(found) {
   const rest = found.missing.length + found.unexpected.length + found.clash.length;
   if (!rest) return ["correct", "✓ Returns <All keys matched successfully>."];
   if (!found.raises) return ["pitfall", `✗ Raises nothing; only what it returns says ${counts}.`];
-  const state = found.loaded.length ? "By then the model is a mixture." : "The model is as it was.";
-  return ["pitfall", `✗ Raises RuntimeError: ${counts}, ${found.clash.length} shapes. ${state}`];
+  const state = found.loaded.length ? "now a mixture" : "as it was";
+  return [
+    "pitfall",
+    `✗ RuntimeError: ${counts}, ${found.clash.length} shapes. The model is ${state}.`,
+  ];
 }
 
 function render({ model, el: host }) {
@@ -224,10 +228,11 @@ function render({ model, el: host }) {
       return;
     }
     const bare = match(MODEL, entries, strict).loaded.length;
+    const before = rule[0] === "nowhere" ? "" : `; without the repair ${bare} of 6`;
     const share = format((100 * found.overwritten) / found.total, 1);
     count.textContent =
-      `Your guess: ${guess}. Set: ${found.loaded.length} of 6, ${share}% of the numbers; ` +
-      `without the repair ${bare} of 6.`;
+      `Your guess: ${guess}. Set: ${found.loaded.length} of 6, ` +
+      `${share}% of the numbers${before}.`;
     const [role, sentence] = outcome(found);
     news.replaceChildren(el("strong", { class: `mp-${role}` }, sentence));
   }

@@ -29,7 +29,7 @@ class KeyMatcher(BookWidget):
     """
 
     label = "Key matcher"
-    height_px = (700, 900)
+    height_px = (732, 972)
 
     file = Enum(FILES, "module").tag(sync=True)
     place = Enum(PLACES, "nowhere").tag(sync=True)
