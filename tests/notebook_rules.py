@@ -42,6 +42,7 @@ SECOND_EDITION = {
     "bce_and_logits",
     "cross_entropy_and_nll",
     "gradient_accumulation",
+    "k_fold",
     "load_state_dict",
     "softmax_dim",
     "train_eval_no_grad",

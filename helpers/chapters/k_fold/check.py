@@ -77,32 +77,46 @@ def out_of_fold(fn: Callable[..., Tensor]) -> Verdict:
     if not isinstance(result, Tensor) or shape != (40,):
         got = type(result).__name__ if shape is None else f"shape {tuple(shape)}"
         return hint(f"return one class for each sample, (40,), got {got}.")
-    for number, (_, val) in enumerate(folds, 1):
-        fault = _fault_of_fold(number, val.tolist(), result, watch.calls)
-        if fault:
-            return fault
+    scored = [_scoring(val.tolist(), watch.calls) for _, val in folds]
+    for fault_of in (_leak, _other_fault):
+        for number, (calls, (_, val)) in enumerate(zip(scored, folds, strict=True), 1):
+            fault = fault_of(number, val.tolist(), calls, result)
+            if fault:
+                return fault
     return correct(
         "each sample is predicted once, in eval mode, by a model that never trained on it."
     )
 
 
-def _fault_of_fold(
-    number: int, rows: list[int], result: Tensor, calls: list[_Call]
-) -> Verdict | None:
-    """Return what is wrong with the predictions of one fold, or None."""
-    asked = set(rows)
-    scoring = [c for c in calls if not c.sent_back and c.rows and c.rows <= asked]
-    if asked != set().union(*(call.rows for call in scoring)):
+def _scoring(rows: list[int], calls: list[_Call]) -> tuple[list[_Call], list[_Call]]:
+    """Return the calls that predict a fold, and those that trained the same model before."""
+    scoring = [c for c in calls if not c.sent_back and c.rows and c.rows <= set(rows)]
+    if set(rows) != set().union(*(call.rows for call in scoring)):
+        return [], []
+    last = scoring[-1]
+    before = calls[: calls.index(last)]
+    return scoring, [c for c in before if c.sent_back and c.model == last.model]
+
+
+def _leak(number: int, rows: list[int], calls: tuple, result: Tensor) -> Verdict | None:
+    """Return what to say if a fold is predicted by a model that has seen it."""
+    scoring, trained = calls
+    if not scoring:
         return hint(
             f"not every sample of fold {number} is given to a model to predict."
         )
-    last = scoring[-1]
-    before = calls[: calls.index(last)]
-    trained = [c for c in before if c.sent_back and c.model == last.model]
-    if any(c.rows & asked for c in trained):
+    if any(c.rows & set(rows) for c in trained):
         return not_yet(
             f"fold {number} is predicted by a model that was trained on its samples."
         )
+    return None
+
+
+def _other_fault(
+    number: int, rows: list[int], calls: tuple, result: Tensor
+) -> Verdict | None:
+    """Return what else is wrong with the predictions of one fold."""
+    (*_, last), trained = calls
     if not last.moved:
         return hint(
             f"the model of fold {number} is new, but no step has changed it. Whose "
@@ -112,7 +126,8 @@ def _fault_of_fold(
         return hint(f"fold {number} is predicted in training mode, with dropout.")
     if not all(call.training for call in trained):
         return hint(f"the model of fold {number} is trained in eval mode.")
-    if last.rows == asked and not torch.equal(result[rows], last.logits.argmax(dim=1)):
+    whole = last.rows == set(rows)
+    if whole and not torch.equal(result[rows], last.logits.argmax(dim=1)):
         return hint(f"fold {number}: the predictions do not stand at its own indices.")
     return None
 
