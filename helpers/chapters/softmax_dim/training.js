@@ -55,9 +55,9 @@ export function train(layers, { x, y }, step, lossOf) {
   return loss;
 }
 
-// The share that is right if softmax runs over test batches of a size.
-export function rightInBatches(logits, labels, classes, size) {
-  const raised = logits.map(Math.exp);
+// The share that is right if softmax runs over test batches of a size; `raised` is e to the
+// power of each logit, and so the same for every size.
+export function rightInBatches(raised, labels, classes, size) {
   let right = 0;
   for (let from = 0; from < labels.length; from += size) {
     const block = raised.subarray(from * classes, (from + size) * classes);
@@ -149,7 +149,8 @@ function render({ model, el: host }) {
   function examine() {
     const [batch, classes] = runs.map(({ layers }) => trace(layers, asked.x).at(-1));
     const flat = accuracy(classes, asked.y, CLASSES);
-    const falling = (n) => rightInBatches(batch, asked.y, CLASSES, n);
+    const raised = batch.map(Math.exp);
+    const falling = (n) => rightInBatches(raised, asked.y, CLASSES, n);
     runs[0].right = falling;
     runs[1].right = () => flat;
     count.textContent = `Step ${steps} of ${STEPS}, ${ROWS} digits each, SGD at ${RATE}`;
