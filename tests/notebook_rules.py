@@ -44,6 +44,7 @@ SECOND_EDITION = {
     "gradient_accumulation",
     "k_fold",
     "load_state_dict",
+    "mixed_precision",
     "softmax_dim",
     "train_eval_no_grad",
 }

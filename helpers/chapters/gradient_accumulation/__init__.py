@@ -2,13 +2,10 @@
 
 from helpers.chapters.gradient_accumulation import check
 from helpers.chapters.gradient_accumulation.stage import (
-    TwentyNetworks,
-    accuracies,
     find_factors,
     gradient,
     how_far_off,
     loss_gradient,
-    mean_losses,
 )
 from helpers.chapters.gradient_accumulation.training import AccumulationTraining
 from helpers.chapters.gradient_accumulation.widget import AccumulationCut
@@ -16,12 +13,9 @@ from helpers.chapters.gradient_accumulation.widget import AccumulationCut
 __all__ = [
     "AccumulationCut",
     "AccumulationTraining",
-    "TwentyNetworks",
-    "accuracies",
     "check",
     "find_factors",
     "gradient",
     "how_far_off",
     "loss_gradient",
-    "mean_losses",
 ]

@@ -1,48 +1,11 @@
-"""What the chapter measures with: gradients as vectors, and twenty small networks."""
+"""What the chapter measures with: gradients as vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-
-STARTS = 20
-
-
-class TwentyNetworks(nn.Module):
-    """Twenty networks for digits, side by side: each has a start of its own.
-
-    They share no weight, so each learns as it would alone. Its input is ``(N, 64)``, its
-    output ``(20, N, 10)``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name, inputs, outputs in (("first", 64, 32), ("second", 32, 10)):
-            layers = [nn.Linear(inputs, outputs).double() for _ in range(STARTS)]
-            weight = torch.stack([layer.weight.detach().T for layer in layers])
-            bias = torch.stack([layer.bias.detach()[None] for layer in layers])
-            self.register_parameter(f"{name}_weight", nn.Parameter(weight))
-            self.register_parameter(f"{name}_bias", nn.Parameter(bias))
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = (x @ self.first_weight + self.first_bias).relu()
-        return hidden @ self.second_weight + self.second_bias
-
-
-def mean_losses(networks: TwentyNetworks, x: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy of each network, ``(20,)``."""
-    logits = networks(x)
-    each = F.cross_entropy(logits.flatten(0, 1), y.repeat(STARTS), reduction="none")
-    return each.view(STARTS, -1).mean(dim=1)
-
-
-@torch.no_grad()
-def accuracies(networks: TwentyNetworks, x: Tensor, y: Tensor) -> Tensor:
-    """Return the share of digits that each network recognises, in per cent ``(20,)``."""
-    return 100 * (networks(x).argmax(dim=2) == y).double().mean(dim=1)
 
 
 def gradient(model: nn.Module) -> Tensor:

@@ -1,9 +1,36 @@
 """Checks of the chapter on mixed precision."""
 
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
 
 smallest_scale = NumberCheck(
+    prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",
+    answer=4,
+    tolerance=0,
+    praise="4e-8 is nearer to 2^-24 = 6e-8 than to 0, so it is rounded up. It keeps no "
+    "digit of its own: for all eleven bits it must reach 2^-14.",
+    hints=[
+        Hint(8, 8, "that works, and a smaller one does too: think of rounding."),
+        Hint(5, 7, "a power of two, please; and think of rounding to the nearest."),
+        Hint(8192, 8192, "that makes it a normal number. Less keeps it from 0."),
+        Hint(1, 2, "2e-8 is nearer to 0 than to 6e-8, the smallest number above 0."),
+        Hint(3, 3, "that would do, but a power of two is asked for."),
+    ],
+)
+
+scale = NumberCheck(
     prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",
     answer=4,
     tolerance=0,
@@ -81,3 +108,86 @@ scale = NumberCheck(
         Hint(9, 9, "that is its exponent: the scale is two to this power."),
     ],
 )
+
+
+# --- repair a training step -----------------------------------------------------------
+
+
+def _case(large: float = 20.0) -> tuple:
+    """Return a model, its optimizer, a scaler, and a batch."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    return model, optimizer, scaler, large * torch.rand(16, 8), torch.arange(16) % 3
+
+
+def _call(fn: Callable, case: tuple) -> Tensor:
+    """Return how one call moves the weights."""
+    before = nn.utils.parameters_to_vector(case[0].parameters()).detach()
+    fn(*case)
+    return nn.utils.parameters_to_vector(case[0].parameters()).detach() - before
+
+
+def _expected(clip: bool = True, step: int = 1) -> Tensor:
+    """Return how a step in float32 moves the weights."""
+
+    def in_float32(model, optimizer, scaler, x, y):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        if clip:
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    case = _case()
+    return [_call(in_float32, case) for _ in range(step)][-1]
+
+
+def _close(found: Tensor, wanted: Tensor) -> bool:
+    return bool((found - wanted).norm() < 0.02 * wanted.norm())
+
+
+@checks_function(lambda fn: True)  # a training step returns nothing
+def train_step(fn: Callable[..., None]) -> Verdict:
+    """Check one step in float16, clipped to norm 1.
+
+    Args:
+        fn: takes model, optimizer, scaler, samples ``(N, 8)`` and labels ``(N,)``.
+    """
+    case = _case()
+    moved = _call(fn, case)
+    clean = case[2].state_dict()["_growth_tracker"]
+    if not moved.any():
+        return not_yet("after a step the weights are those of before.")
+    hardly = moved.norm() < 0.01 * _expected().norm()
+    if hardly and not clean:
+        return not_yet("the weights hardly move, and the scaler has learned nothing.")
+    if hardly:
+        return hint("the weights hardly move: which gradients are clipped to norm 1?")
+    if _close(moved, _expected(clip=False)):
+        return hint("the gradient is not clipped to norm 1.")
+    if moved.norm() > 10 * _expected(clip=False).norm():
+        return hint("the weights move by scaled gradients. Who divides by the scale?")
+    if not _close(moved, _expected()):
+        return hint("the weights move, but not as after a step in float32.")
+    if not clean:
+        return hint(
+            "the step is right, but the scaler does not know that it went well."
+        )
+    if not _close(_call(fn, case), _expected(step=2)):
+        return hint(
+            "the second step is wrong: the first one's gradients are still there."
+        )
+    return _overflow(fn) or correct(
+        "true gradients are clipped, and the scaler hears of each step."
+    )
+
+
+def _overflow(fn: Callable) -> Verdict | None:
+    """Return a hint unless a batch that float16 cannot hold is skipped."""
+    case = _case(large=1e5)
+    if _call(fn, case).any():
+        return hint("a batch that overflows must leave the weights as they are.")
+    if case[2].get_scale() != 512:
+        return hint("a batch that overflows must halve the scale.")
+    return None

@@ -1,26 +1,3 @@
-// --- arithmetic ---
-
-// Bits of the significand, and the smallest and largest exponent of a normal number.
-export const TYPES = { float16: [11, -14, 15], bfloat16: [8, -126, 127] };
-export const BANDS = ["zero", "subnormal", "normal", "inf"];
-
-// The exponent of two that a positive number begins with; logarithms alone can be off by one.
-function exponentOf(size) {
-  const guess = Math.floor(Math.log2(size));
-  return 2 ** guess > size ? guess - 1 : 2 ** (guess + 1) <= size ? guess + 1 : guess;
-}
-
-// tensor.to(type) of a float32: the nearest number, of two the one that ends in 0.
-export function round(value, type) {
-  const [bits, least, most] = TYPES[type];
-  const size = Math.abs(f32(value));
-  if (size === 0 || !Number.isFinite(size)) return f32(value);
-  const step = 2 ** (Math.max(exponentOf(size), least) - bits + 1);
-  const [whole, rest] = [Math.floor(size / step), (size / step) % 1];
-  const rounded = (whole + (rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? 1 : 0)) * step;
-  return Math.sign(value) * (rounded >= 2 ** (most + 1) ? Infinity : rounded);
-}
-
 export function band(size, exponent, type) {
   const rounded = round(size * 2 ** exponent, type);
   if (rounded === 0) return "zero";
@@ -50,176 +27,161 @@ export function histogram(sizes, exponent, [low, high]) {
   return bins;
 }
 
+// The power of two at which half of the sum of all sizes becomes zero.
+export function halfLost(sizes, type) {
+  let exponent = 0;
+  while (counts(sizes, exponent, type).lost < 0.5) exponent -= 1;
+  return exponent;
+}
+
 // --- the page ---
 
-const AXIS = [-48, 24];
+const RANGE = [-28, 32];
+const AXIS = [-60, 36];
 const [LEFT, WIDTH, TOP, BASE] = [6, 328, 34, 164];
 const ROLES = { zero: "pitfall", subnormal: "extra", normal: "correct", inf: "pitfall" };
+const NAMES = { zero: "zero", subnormal: "few digits", normal: "all digits", inf: "inf" };
 const px = (power) =>
   LEFT + ((Math.max(AXIS[0], Math.min(AXIS[1], power)) - AXIS[0]) / (AXIS[1] - AXIS[0])) * WIDTH;
 
-function picture(sizes, exponent, type) {
+function zones(type) {
   const [bits, least, most] = TYPES[type];
   // Half of the smallest number is rounded to 0.
   const edges = [AXIS[0], least - bits, least, most + 1, AXIS[1]];
-  const bins = histogram(sizes, exponent, AXIS);
-  const tall = Math.max(...bins);
-  const zones = BANDS.flatMap((name, i) => {
+  return BANDS.flatMap((name, i) => {
     const [from, to] = [px(edges[i]), px(edges[i + 1])];
     if (to <= from) return [];
-    const wash =
-      ROLES[name] === "pitfall"
-        ? [
-            svg("rect", {
-              class: "scale-zone",
-              x: from,
-              y: TOP,
-              width: to - from,
-              height: BASE - TOP,
-            }),
-          ]
-        : [];
+    const bad = ROLES[name] === "pitfall";
+    const box = { x: from, y: TOP, width: to - from, height: BASE - TOP };
     return [
-      ...wash,
-      svg("text", { x: (from + to) / 2, y: i % 2 ? 28 : 13, "text-anchor": "middle" }, name),
+      ...(bad ? [svg("rect", { class: "scale-zone", ...box })] : []),
+      svg("text", { x: (from + to) / 2, y: i % 2 ? 28 : 13, "text-anchor": "middle" }, NAMES[name]),
       svg("line", { class: "scale-edge", x1: to, x2: to, y1: TOP, y2: BASE }),
     ];
   });
+}
+
+// The histogram; before a guess without the type's limits.
+function picture(sizes, exponent, type, hidden) {
+  const bins = histogram(sizes, exponent, AXIS);
+  const tall = Math.max(...bins);
   const bars = bins.flatMap((count, i) => {
     if (!count) return [];
-    const [x, high] = [px(AXIS[0] + i), (count / tall) * (BASE - TOP - 4)];
+    const high = (count / tall) * (BASE - TOP - 4);
     const where = band(1.5 * 2 ** (AXIS[0] + i), 0, type);
     return [
       svg("rect", {
-        class: `mp-${ROLES[where]}`,
-        x: x + 0.4,
+        class: `mp-${hidden ? "reference" : ROLES[where]}`,
+        x: px(AXIS[0] + i) + 0.3,
         y: BASE - high,
-        width: WIDTH / bins.length - 0.8,
+        width: WIDTH / bins.length - 0.6,
         height: high,
       }),
     ];
   });
-  const ticks = [-40, -24, -8, 8].map((power) =>
+  const ticks = [-48, -24, 0, 24].map((power) =>
     svg(
       "text",
       { x: px(power), y: BASE + 15, "text-anchor": "middle" },
       `2^${power}`.replace("-", "−"),
     ),
   );
+  const title = "size of a gradient, times the factor of the loss";
   return svg(
     "svg",
-    { viewBox: "0 0 340 196", "aria-hidden": "true", focusable: "false" },
-    ...zones,
+    { viewBox: "0 0 340 200", "aria-hidden": "true", focusable: "false", class: "mp-pick" },
+    ...(hidden ? [] : zones(type)),
     ...bars,
     svg("path", { class: "mp-axis", d: `M${LEFT},${BASE}H${LEFT + WIDTH}` }),
     ...ticks,
-    svg(
-      "text",
-      { x: LEFT + WIDTH / 2, y: BASE + 30, "text-anchor": "middle" },
-      "size of the gradient × scale",
-    ),
+    svg("text", { x: LEFT + WIDTH / 2, y: BASE + 30, "text-anchor": "middle" }, title),
   );
-}
-
-function verdict(found, total, type) {
-  const percent = (share) => `${format(100 * share, share < 0.01 ? 3 : 0)}%`;
-  if (found.inf)
-    return [
-      "pitfall",
-      `✗ ${found.inf} of ${total} overflow in ${type}: ` +
-        "a GradScaler skips this step, and halves the scale.",
-    ];
-  if (found.zero === total)
-    return ["pitfall", `✗ All ${total} become 0 in ${type}: nothing is learned.`];
-  if (found.zero)
-    return [
-      "pitfall",
-      `✗ ${percent(found.zero / total)} become 0 in ${type}. ` +
-        `Together they are ${percent(found.lost)} of the sum of the sizes.`,
-    ];
-  return ["correct", `✓ None becomes 0 or inf in ${type}.`];
 }
 
 function render({ model, el: host }) {
-  const pick = el("div");
-  const scale = slider("scale 2^", { min: -20, max: 32, step: 1 }, (v) =>
-    update(model, "exponent", v),
-  );
+  const place = (value) =>
+    update(model, "exponent", Math.round(Math.min(Math.max(value, RANGE[0]), RANGE[1])));
   const type = choice(
-    "Picture for",
+    "Type",
     Object.keys(TYPES).map((n) => [n, n]),
-    (v) => update(model, "type", v),
+    (value) => {
+      update(model, "guess", null); // another type, another guess
+      update(model, "type", value);
+    },
   );
-  const jump = (text, power) =>
-    el("button", { type: "button", onclick: () => update(model, "exponent", power) }, text);
-  const [chart, news, body] = [el("div"), el("p", { "aria-live": "polite" }), el("tbody")];
-  const heads = ["gradients", ...Object.keys(TYPES)].map((text) =>
-    el("th", { scope: "col" }, text),
+  const prompt = el("p", { "aria-live": "polite" });
+  const frame = el("div", { class: "mp-large" });
+  const factor = slider("Loss × 2^", { min: RANGE[0], max: RANGE[1], step: 1 }, place);
+  const lock = el("button", {
+    type: "button",
+    onclick: () =>
+      update(model, "guess", model.get("guess") === null ? model.get("exponent") : null),
+  });
+  const reset = resetButton(model, { guess: null, exponent: 0, type: "float16" });
+  const rows = ["become 0", "of their sum lost", "too few digits", "become inf"].map((name) => ({
+    name,
+    cells: [el("td"), el("td")],
+  }));
+  const heads = ["gradients", "your guess", "now"].map((text) => el("th", { scope: "col" }, text));
+  const table = el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, ...heads)),
+    el(
+      "tbody",
+      {},
+      ...rows.map(({ name, cells }) => el("tr", {}, el("th", { scope: "row" }, name), ...cells)),
+    ),
   );
-  let [names, which] = [null, null];
+
+  // What is dragged is the histogram: to the left, all gradients become smaller.
+  let from = null;
+  frame.addEventListener("pointerdown", (event) => {
+    frame.setPointerCapture(event.pointerId);
+    from = [event.clientX, model.get("exponent")];
+  });
+  frame.addEventListener("pointermove", ({ buttons, clientX }) => {
+    if (!buttons || !from) return;
+    const wide = frame.firstChild.getBoundingClientRect().width * (WIDTH / 340);
+    place(from[1] + ((clientX - from[0]) / wide) * (AXIS[1] - AXIS[0]));
+  });
 
   function paint() {
-    const [gradients, shown, exponent, name] = ["gradients", "shown", "exponent", "type"].map(
-      (key) => model.get(key),
+    const [sizes, exponent, name, guess] = ["gradients", "exponent", "type", "guess"].map((key) =>
+      model.get(key),
     );
-    const known = Object.keys(gradients);
-    if (`${known}` !== names) {
-      names = `${known}`;
-      which = choice(
-        "Gradients",
-        known.map((n) => [n, n]),
-        (v) => update(model, "shown", v),
-      );
-      pick.replaceChildren(which.root);
-    }
-    const sizes = gradients[shown];
-    which.set(shown);
-    scale.set(exponent);
+    const hidden = guess === null;
+    const answer = `2^${halfLost(sizes, name)}`.replace("-", "−");
+    factor.set(exponent);
     type.set(name);
-    chart.replaceChildren(picture(sizes, exponent, name));
-    const found = Object.keys(TYPES).map((n) => counts(sizes, exponent, n));
-    body.replaceChildren(
-      ...BANDS.map((b) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row" }, b),
-          ...found.map((f) => el("td", {}, String(f[b]))),
-        ),
-      ),
-    );
-    const [role, text] = verdict(counts(sizes, exponent, name), sizes.length, name);
-    news.replaceChildren(
-      `Loss × ${format(2 ** exponent, exponent < 0 ? 7 : 0)}: `,
-      el("strong", { class: `mp-${role}` }, text),
-    );
+    lock.textContent = hidden ? "Lock my guess" : "Guess again";
+    prompt.textContent = hidden
+      ? `At which factor has ${name} lost half? Drag the bars to the left, then lock.`
+      : `Your guess: 2^${guess}. It happens at ${answer}. Now drag on.`.replace("^-", "^−");
+    frame.replaceChildren(picture(sizes, exponent, name, hidden));
+    [guess, exponent].forEach((at, column) => {
+      const found = counts(sizes, at ?? 0, name);
+      const { zero, subnormal, inf, lost } = found;
+      const texts = [zero, `${format(100 * lost, 1)}%`, subnormal, inf];
+      rows.forEach(({ cells }, i) => {
+        cells[column].textContent = hidden ? "–" : String(texts[i]);
+      });
+    });
   }
+
   host.append(
     el(
       "div",
       { class: "mp loss-scale", role: "group", "aria-label": "Loss scale explorer" },
-      controls(
-        pick,
-        type.root,
-        scale.root,
-        el(
-          "div",
-          { class: "mp-row" },
-          jump("2^−17: loss × 0.000008", -17),
-          jump("2^0: no scaler", 0),
-          jump("2^16: a new GradScaler", 16),
-        ),
-      ),
-      news,
-      el(
-        "div",
-        { class: "mp-figure" },
-        chart,
-        el("table", { class: "scale-table" }, el("thead", {}, el("tr", {}, ...heads)), body),
-      ),
+      el("div", { class: "mp-row" }, type.root, reset),
+      prompt,
+      frame,
+      factor.root,
+      el("div", { class: "mp-row" }, lock),
+      table,
     ),
   );
-  return follow(model, ["gradients", "shown", "exponent", "type"], paint);
+  return follow(model, ["gradients", "exponent", "type", "guess"], paint);
 }
 
 export default { render };
