@@ -220,7 +220,9 @@ def test_50_live_steps_are_torch_s(front_end, classes, rate):
     ):
         (start, _), *steps = ours
         layer = nn.Linear(64, classes, dtype=torch.float64)
-        nn.utils.vector_to_parameters(torch.tensor(start).double(), layer.parameters())
+        nn.utils.vector_to_parameters(
+            torch.tensor(start, dtype=torch.float64), layer.parameters()
+        )
         optimizer = torch.optim.SGD(layer.parameters(), lr=rate)
         for weights, told in steps:
             loss = loss_fn(layer(x), y)

@@ -285,7 +285,7 @@ def test_50_live_steps_are_torch_s(front_end, form, seed):
     layers = [nn.Linear(a, b).double() for a, b in itertools.pairwise(sizes)]
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1])
     nn.utils.vector_to_parameters(
-        torch.tensor(ours["steps"][0]["weights"]).double(), net.parameters()
+        torch.tensor(ours["steps"][0]["weights"], dtype=torch.float64), net.parameters()
     )
     optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
     x, y = pixels(data, "train")

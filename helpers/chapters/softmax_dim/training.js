@@ -82,8 +82,8 @@ const SIDES = [
 function question(guess, [batch, classes]) {
   if (guess === null)
     return (
-      "In test batches of what size does the softmax over the batch cost 20 points? Train, put " +
-      "the dotted line there, then lock it."
+      "Over the batch, which size of test batches costs 20 points? Train, put the dotted line " +
+      "there, then lock it."
     );
   const told = `${percent(classes)} are right over the classes, ${percent(batch)} over the batch`;
   return `Your guess: ${guess}. There ${told}. Now drag the line.`;
