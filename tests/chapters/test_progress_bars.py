@@ -351,29 +351,26 @@ def test_means_of_the_page_are_those_of_running_mean(front_end, size, wrong, ful
 
 
 def test_what_the_chapter_says_of_the_last_batch_holds(front_end):
-    found = front_end(LastBatch, "a.map((v) => m.means(...v))", [[2, 1, 7], [2, 0, 7]])
-    one, none = found
-    assert (round(one["batches"], 1), round(one["samples"], 1)) == (89.6, 95.1)
-    assert round(none["batches"] - none["samples"], 1) == 0.6
-    gaps = front_end(
-        LastBatch,
-        "a.map((n) => m.means(n, 1, 7)).map((v) => v.samples - v.batches)",
-        list(range(1, 65)),
-    )
-    assert next(n for n, gap in enumerate(gaps, 1) if gap < 1) == 8
-    assert max(gaps[7:]) < 1
+    cases = [[size, 1, 20] for size in range(1, 65)] + [[1, 0, 20], [1, 0, 70]]
+    found = front_end(LastBatch, "a.map((v) => m.means(...v))", cases)
+    *low, some, many = [each["samples"] - each["batches"] for each in found]
+    assert 4 < low[0] < 5
+    assert next(size for size, gap in enumerate(low, 1) if gap < 1) == 4
+    assert max(low[3:]) < 1
+    assert -some == pytest.approx(0.2, abs=0.03)
+    assert -many < 0.1
 
 
 def test_last_batch_shows_no_mean_before_the_guess(mount):
     page = mount(LastBatch(), width=400)
     assert page.locator("tbody td").all_inner_texts() == ["–", "–"]
     height = page.locator(".mp").bounding_box()["height"]
-    page.get_by_label("Your guess: the mean of batches, in %, as a number").fill("92.5")
+    page.get_by_label("Your guess, in %, as a number").fill("92.5")
     page.get_by_role("button", name="Lock my guess").press("Enter")
-    assert page.locator("tbody td").all_inner_texts() == ["89.6%", "95.1%"]
+    assert page.locator("tbody td").all_inner_texts() == ["90.8%", "95.2%"]
     assert "You guessed 92.5%" in page.inner_text("[aria-live]")
     assert page.locator(".mp").bounding_box()["height"] == height
-    page.get_by_label("Images in the last batch, as a number").fill("64")
+    page.get_by_label("Last batch, as a number").fill("64")
     assert page.evaluate("window.state.size") == 64
     page.get_by_role("button", name="Reset").click()
     assert page.evaluate("window.state.guess") is None

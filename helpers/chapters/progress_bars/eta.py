@@ -22,7 +22,7 @@ class EtaSmoothing(BookWidget):
     """
 
     label = "ETA explorer"
-    height_px = (573, 740)
+    height_px = (573, 711)
 
     run = Enum(RUNS, "one stall").tag(sync=True)
     smoothing = Number(0.3, min=0, max=1).tag(sync=True)

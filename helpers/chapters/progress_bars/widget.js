@@ -1,4 +1,5 @@
 const [FULL, WRONG] = [64, 3]; // a full batch, and how many of it are wrong
+const LOWEST = 80; // per cent in the plot
 
 // Accuracies in per cent: each batch counting alike, and each image.
 export function means(size, wrong, full) {
@@ -20,31 +21,27 @@ function render({ model, el: host }) {
     const size = Math.min(64, Math.max(1, Math.round(value)));
     update(model, "size", size);
   };
-  const size = slider("Images in the last batch", { min: 1, max: 64, step: 1 }, place);
+  const size = slider("Last batch", { min: 1, max: 64, step: 1 }, place);
   const whole = (name) => (value) => {
     if (Number.isInteger(value)) update(model, name, value);
   };
   const wrong = choice(
-    "Wrong among them",
+    "Wrong in it",
     [0, 1, 2, 3].map((v) => [v, `${v}`]),
     (value) => update(model, "wrong", value),
   );
-  const full = slider("Full batches before it", { min: 1, max: 70, step: 1 }, whole("full"));
+  const full = slider("Full batches", { min: 1, max: 70, step: 1 }, whole("full"));
   let opinion = 95;
-  const guess = slider(
-    "Your guess: the mean of batches, in %",
-    { min: 80, max: 100, step: 0.1 },
-    (v) => {
-      opinion = Number(v.toFixed(1));
-      guess.set(opinion);
-    },
-  );
+  const guess = slider("Your guess, in %", { min: 80, max: 100, step: 0.1 }, (v) => {
+    opinion = Number(v.toFixed(1));
+    guess.set(opinion);
+  });
   guess.set(opinion);
   const lock = el("button", {
     type: "button",
     onclick: () => update(model, "guess", model.get("guess") === null ? opinion : null),
   });
-  const reset = resetButton(model, { guess: null, size: 2, wrong: 1, full: 7 });
+  const reset = resetButton(model, { guess: null, size: 1, wrong: 1, full: 20 });
   const news = el("p", { "aria-live": "polite" });
   const cells = COLUMNS.map(() => el("td"));
   const head = ([, role, text]) =>
@@ -63,7 +60,7 @@ function render({ model, el: host }) {
   const chart = plot({
     title: "accuracy in %",
     x: [0, 64],
-    y: [80, 100],
+    y: [LOWEST, 100],
     xTicks: [1, 16, 32, 48, 64],
     yTicks: [80, 85, 90, 95, 100],
     xLabel: "images in the last batch",
@@ -80,12 +77,13 @@ function render({ model, el: host }) {
     lock.textContent = shown ? "Guess again" : "Lock my guess";
     news.textContent = shown
       ? `You guessed ${format(locked, 1)}%. Now drag the size of the last batch.`
-      : "In each full batch 3 of 64 images are wrong.";
+      : "In each full batch 3 of 64 images are wrong. What does the mean of batches say?";
     const curve = (key) =>
       Array.from({ length: 64 }, (_, i) => [i + 1, means(i + 1, missed, count)[key]]);
     const drawn = shown ? COLUMNS : [];
     chart.draw(drawn.map(([key, role]) => ({ role, points: curve(key) })));
-    chart.dots(drawn.map(([key, role]) => ({ role, at: [n, now[key]] })));
+    const seen = drawn.filter(([key]) => now[key] >= LOWEST);
+    chart.dots(seen.map(([key, role]) => ({ role, at: [n, now[key]] })));
     chart.mark(n);
     COLUMNS.forEach(([key], i) => {
       cells[i].textContent = shown ? `${format(now[key], 1)}%` : "–";

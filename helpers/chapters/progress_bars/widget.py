@@ -24,9 +24,9 @@ class LastBatch(BookWidget):
     """
 
     label = "Last batch"
-    height_px = (640, 700)
+    height_px = (658, 600)
 
-    size = Whole(2, min=1, max=64).tag(sync=True)
+    size = Whole(1, min=1, max=64).tag(sync=True)
     wrong = Whole(1, min=0, max=3).tag(sync=True)
-    full = Whole(7, min=1, max=70).tag(sync=True)
+    full = Whole(20, min=1, max=70).tag(sync=True)
     guess = Number(None, allow_none=True, min=0, max=100).tag(sync=True)
