@@ -45,6 +45,7 @@ SECOND_EDITION = {
     "k_fold",
     "load_state_dict",
     "mixed_precision",
+    "progress_bars",
     "softmax_dim",
     "train_eval_no_grad",
 }

@@ -187,16 +187,16 @@ def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
         ),
     ],
 )
-def test_repair_tells_right_from_wrong(settings, text):
+def test_train_clipped_tells_right_from_wrong(settings, text):
     attempt = functools.partial(half_ported, **settings)
     attempt.__name__ = "half_ported"
-    assert repr(check.repair(attempt)).startswith(text)
+    assert repr(check.train_clipped(attempt)).startswith(text)
 
 
-def test_repair_accepts_a_scaler_that_is_asked_for_less():
+def test_train_clipped_accepts_the_loop_of_the_recipe():
     attempt = functools.partial(_by_the_book, **EACH)
     attempt.__name__ = "train"
-    assert repr(check.repair(attempt)).startswith("✓ Correct")
+    assert repr(check.train_clipped(attempt)).startswith("✓ Correct")
 
 
 # --- widget --------------------------------------------------------------------------

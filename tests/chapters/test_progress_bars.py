@@ -10,9 +10,9 @@ from tqdm import tqdm
 from tqdm.std import EMA
 from traitlets import TraitError
 
-from helpers.chapters.progress_bars import EtaSmoothing, check
+from helpers.chapters.progress_bars import EtaSmoothing, LastBatch, check, watched
+from helpers.chapters.progress_bars.eta import RUNS
 from helpers.chapters.progress_bars.stage import Terminal, fake_clock
-from helpers.chapters.progress_bars.widget import RUNS
 from helpers.running_mean import RunningMean
 from helpers.widgets.base import STATE_MIME
 
@@ -94,7 +94,72 @@ def test_bar_without_a_terminal_is_silent_with_disable_none():
         assert bool(screen.draws) is interactive
 
 
+def test_bars_left_open_elsewhere_take_up_no_line_under_the_clock():
+    left = tqdm(total=3, file=Terminal())
+    with fake_clock():
+        list(tqdm(range(3), file=(screen := Terminal())))
+    assert screen.text().count("\n") == 0
+    assert left in tqdm._instances
+    left.close()
+
+
+def test_watched_bar_is_drawn_ten_times_a_second():
+    assert watched(100, 0.01).draws == 11
+    assert watched(100, 0.01, interactive=False, disable=None).draws == 0
+
+
 # --- checks --------------------------------------------------------------------------
+
+
+def averaged(weigh=True, divide=None, bar=tqdm):
+    def epoch_mean(loader, loss_of, file):
+        total, count = 0.0, 0
+        for x, y in bar(loader, file=file):
+            total += loss_of(x, y).item() * (len(x) if weigh else 1)
+            count += len(x) if weigh else 1
+        return total / (divide or count)
+
+    return epoch_mean
+
+
+def outside(loader, file):
+    return (pair for _, pair in tqdm(enumerate(loader), file=file))
+
+
+def by_samples(loader, loss_of, file):
+    mean = RunningMean()
+    with tqdm(total=len(loader.dataset), file=file) as bar:
+        for x, y in loader:
+            mean.update(loss_of(x, y), weight=len(x))
+            bar.update(len(x))
+    return mean.compute()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (averaged(weigh=False, divide=22, bar=outside), "○ Not yet: the mean loss of"),
+        (averaged(weigh=False, divide=22), "○ Not yet: the mean loss of the 22 samples"),
+        (averaged(), "✓ Correct"),
+        (by_samples, "✓ Correct"),
+        (averaged(weigh=False), "✗ Hint: that is the mean of six batches"),
+        (averaged(bar=outside), "✗ Hint: the mean is right, but after 3 batches .* no total"),
+        (averaged(bar=lambda it, file: it), "✗ Hint: nothing was drawn"),
+        (
+            averaged(bar=lambda it, file: tqdm(it, total=22, file=file)),
+            "✗ Hint: after 3 of 6 batches, 12 samples",
+        ),
+        (averaged(divide=7), "✗ Hint: the mean loss of the 22 samples is 150.5, got 473"),
+        (lambda loader, loss_of, file: 1.0, "✗ Hint: walk the loader once: got 0 of 6"),
+        (lambda loader, loss_of, file: None, "○ Not yet: <lambda> returned None"),
+        (
+            lambda loader, loss_of, file: sum(loss_of(x, y) * len(x) for x, y in loader) / 22,
+            "✗ Hint: the result still holds every batch's graph",
+        ),
+    ],
+)  # fmt: skip
+def test_epoch_mean_tells_right_from_wrong(attempt, text):
+    assert re.match(text, repr(check.epoch_mean(attempt)))
 
 
 def paired(a, b, file):
@@ -146,23 +211,6 @@ def by_generator(a, b, file):
 )
 def test_paired_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.paired(attempt)))
-
-
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (1.8, "✓ Correct"),
-        (1.82, "✓ Correct"),
-        (2, "✗ Hint: that is the whole cost"),
-        (0.2, "✗ Hint: that is what is left"),
-        (0.018, "✗ Hint: that counts the bar's own refreshes"),
-        (1800, "✗ Hint: 1,000 ms are 1 s"),
-        (1.8e6, "✗ Hint: 1,000,000 µs are 1 s"),
-        (1, "✗ Hint: 1 is too small"),
-    ],
-)
-def test_postfix_cost_tells_right_from_wrong(answer, text):
-    assert repr(check.postfix_cost(answer)).startswith(text)
 
 
 def squares(batches):
@@ -265,10 +313,6 @@ def test_eta_smoothing_says_and_draws_what_tqdm_does(front_end, run, smoothing):
         tqdm.format_meter(row["n"], 300, row["elapsed"], rate=row["rate"], ascii=True)
         for row in ours
     ]
-    near = np.abs(rows[:-1, 3] - truth[:-1]) <= 0.1 * np.array(truth[:-1])
-    assert (
-        front_end(EtaSmoothing, f"m.close({code})", [seconds, smoothing]) == near.sum()
-    )
 
 
 @pytest.mark.parametrize("smoothing", [0.01, 0.3, 1])
@@ -284,3 +328,64 @@ def test_eta_smoothing_s_average_is_tqdm_s(front_end, smoothing):
 def test_eta_smoothing_writes_time_as_tqdm_does(front_end, seconds):
     ours = front_end(EtaSmoothing, "m.interval(a)", seconds)
     assert ours == tqdm.format_interval(seconds)
+
+
+def test_bar_is_not_blamed_for_a_stall_that_is_still_to_come(mount):
+    page = mount(EtaSmoothing(batch=50))
+    assert "still to come" in page.inner_text("[aria-live]")
+    page.get_by_label("after batch, as a number").fill("100")
+    assert "times the truth" in page.inner_text("[aria-live]")
+
+
+# --- the last batch ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [1, 7, 70])
+@pytest.mark.parametrize(("size", "wrong"), [(1, 0), (1, 3), (2, 1), (64, 3)])
+def test_means_of_the_page_are_those_of_running_mean(front_end, size, wrong, full):
+    parts = [(61 / 64, 64)] * full + [((size - min(wrong, size)) / size, size)]
+    ours = front_end(LastBatch, "m.means(...a)", [size, wrong, full])
+    by_batch = mean_of((share, 1) for share, _ in parts)
+    assert ours["batches"] == pytest.approx(100 * by_batch, abs=1e-9)
+    assert ours["samples"] == pytest.approx(100 * mean_of(parts), abs=1e-9)
+
+
+def test_what_the_chapter_says_of_the_last_batch_holds(front_end):
+    cases = [[size, 1, 20] for size in range(1, 65)] + [[1, 0, 20], [1, 0, 70]]
+    found = front_end(LastBatch, "a.map((v) => m.means(...v))", cases)
+    *low, some, many = [each["samples"] - each["batches"] for each in found]
+    assert 4 < low[0] < 5
+    assert next(size for size, gap in enumerate(low, 1) if gap < 1) == 4
+    assert max(low[3:]) < 1
+    assert -some == pytest.approx(0.2, abs=0.03)
+    assert -many < 0.1
+
+
+def test_last_batch_shows_no_mean_before_the_guess(mount):
+    page = mount(LastBatch(), width=400)
+    assert page.locator("tbody td").all_inner_texts() == ["–", "–"]
+    height = page.locator(".mp").bounding_box()["height"]
+    page.get_by_label("Your guess, in %, as a number").fill("92.5")
+    page.get_by_role("button", name="Lock my guess").press("Enter")
+    assert page.locator("tbody td").all_inner_texts() == ["90.8%", "95.2%"]
+    assert "You guessed 92.5%" in page.inner_text("[aria-live]")
+    assert page.locator(".mp").bounding_box()["height"] == height
+    page.get_by_label("Last batch, as a number").fill("64")
+    assert page.evaluate("window.state.size") == 64
+    page.get_by_role("button", name="Reset").click()
+    assert page.evaluate("window.state.guess") is None
+    assert page.locator("tbody td").all_inner_texts() == ["–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"size": 0}, TraitError, r"size.* from 1 to 64, not the \w+ 0"),
+        ({"wrong": 4}, TraitError, r"wrong.* from 0 to 3, not the \w+ 4"),
+        ({"guess": 101.0}, TraitError, r"guess.* from 0 to 100"),
+        ({"n": 1}, TypeError, "no setting 'n'. It has: full, guess, size, wrong"),
+    ],
+)
+def test_bad_setting_of_the_last_batch_is_named(settings, error, message):
+    with pytest.raises(error, match=message):
+        LastBatch(**settings)

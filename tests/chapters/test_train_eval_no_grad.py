@@ -404,7 +404,7 @@ def test_explorer_makes_60_steps_a_second(front_end):
 
 
 def test_explorer_shows_nothing_before_a_guess_and_both_modes_after(mount):
-    page = mount(ModeExplorer(), width=400)
+    page = mount(ModeExplorer(size=2), width=400)
     assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
     assert page.locator(".mp-dot").count() == 0
     height = page.locator(".mp").bounding_box()["height"]

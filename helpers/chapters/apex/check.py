@@ -138,7 +138,7 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
 
 
 @checks_function(lambda fn: fn(_model(), _batches()[:2]))
-def repair(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
+def train_clipped(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     """Check a half ported loop: clipping and float16, one step for each batch.
 
     Args:

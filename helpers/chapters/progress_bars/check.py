@@ -3,20 +3,99 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.chapters.progress_bars.stage import Terminal, fake_clock
-from helpers.exercises.number import Hint, NumberCheck
+from helpers.chapters.progress_bars.stage import Clock, Terminal, fake_clock
 from helpers.exercises.verdicts import (
     AttemptFailed,
     Verdict,
     checks_function,
     correct,
     hint,
+    not_yet,
 )
+
+# --- 1. repair a loop ----------------------------------------------------------------
+
+
+@dataclass
+class _Epoch:
+    """22 samples in batches of 4, and what a reader's function made of them."""
+
+    clock: Clock
+    screen: Terminal = field(default_factory=Terminal)
+    losses: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    half: str = ""
+
+    def __post_init__(self) -> None:
+        x = torch.arange(22.0)
+        self.loader = DataLoader(TensorDataset(x, 0 * x), batch_size=4)
+
+    def loss_of(self, x: Tensor, y: Tensor) -> Tensor:
+        if len(self.sizes) == 3:
+            self.half = self.screen.text()
+        self.clock.sleep(1.0)
+        loss = (x.detach().requires_grad_() - y).square().mean()
+        self.losses.append(loss.item())
+        self.sizes.append(len(x))
+        return loss
+
+
+def _first_epoch(fn: Callable) -> object:
+    with fake_clock() as clock:
+        epoch = _Epoch(clock)
+        return fn(epoch.loader, epoch.loss_of, epoch.screen)
+
+
+@checks_function(_first_epoch)
+def epoch_mean(fn: Callable[..., float]) -> Verdict:
+    """Check a loop that averages the loss of an epoch, and shows a bar.
+
+    Args:
+        fn: takes a loader, a function that gives a batch's mean loss, and a file for the
+            bar; returns the mean over samples.
+    """
+    with fake_clock() as clock:
+        epoch = _Epoch(clock)
+        result = fn(epoch.loader, epoch.loss_of, epoch.screen)
+    if isinstance(result, Tensor) and result.requires_grad:
+        return hint("the result still holds every batch's graph. Return a float.")
+    if len(epoch.losses) != 6:
+        return hint(f"walk the loader once: got {len(epoch.losses)} of 6 batches.")
+    parts = list(zip(epoch.losses, epoch.sizes, strict=True))
+    right = sum(loss * size for loss, size in parts) / 22
+    value, total = float(result), sum(epoch.losses)
+    if math.isclose(value, total / 22, rel_tol=1e-5):
+        return not_yet(
+            f"the mean loss of the 22 samples is {right:.1f}, got {value:.1f}."
+        )
+    if math.isclose(value, total / 6, rel_tol=1e-5):
+        return hint(
+            f"that is the mean of six batches, {value:.1f}. The last one has 2 samples; "
+            f"the mean of all 22 is {right:.1f}."
+        )
+    if not math.isclose(value, right, rel_tol=1e-5):
+        return hint(f"the mean loss of the 22 samples is {right:.1f}, got {value:.1f}.")
+    if not epoch.screen.getvalue():
+        return hint("nothing was drawn. Pass file=file on to tqdm.")
+    if "%|" not in epoch.half:
+        return hint(
+            f"the mean is right, but after 3 batches the bar says {epoch.half!r}: it has "
+            "no total."
+        )
+    if not re.search(r"\| (3/6|12/22) ", epoch.half):
+        return hint(f"after 3 of 6 batches, 12 samples, the bar says {epoch.half!r}.")
+    return correct("each batch counts by its size, and the bar knows its end.")
+
+
+# --- 2. two loaders ------------------------------------------------------------------
 
 LABELLED, UNLABELLED = list("abcdefgh"), list("ABCDEF")
 
@@ -100,19 +179,7 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
     return correct("zip ends with the shorter loader: total=min(len(a), len(b)).")
 
 
-postfix_cost = NumberCheck(
-    prompt="How many seconds does refresh=False save in the epoch?",
-    answer=1.8,
-    tolerance=0.06,
-    praise="100,000 × 18 µs. The bar's own 1,000 refreshes cost 0.02 s.",
-    hints=[
-        Hint(1.95, 2.05, "that is the whole cost; refresh=False costs something too."),
-        Hint(0.15, 0.25, "that is what is left with refresh=False. What is saved?"),
-        Hint(0.017, 0.021, "that counts the bar's own refreshes, ten a second."),
-        Hint(1700, 2100, "1,000 ms are 1 s: is your unit the second?"),
-        Hint(1.7e6, 2.1e6, "1,000,000 µs are 1 s: is your unit the second?"),
-    ],
-)
+# --- 3. another mean -----------------------------------------------------------------
 
 
 def _batches(seed: int = 0) -> list[tuple[Tensor, Tensor]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from weakref import WeakSet
 
 
 class Clock:
@@ -87,14 +88,15 @@ def fake_clock() -> Iterator[Clock]:
     if bar.monitor is not None:
         bar.monitor.exit()
         bar.monitor = None
-    before = std.time, bar.monitor_interval
+    before = std.time, bar.monitor_interval, bar._instances
     clock._wake = lambda: _monitor(clock)
     clock._every_s = bar.monitor_interval or math.inf  # 0 inside another fake clock
     std.time, bar.monitor_interval = clock.time, 0
+    bar._instances = WeakSet()  # bars left open elsewhere would take up lines here
     try:
         yield clock
     finally:
-        std.time, bar.monitor_interval = before
+        std.time, bar.monitor_interval, bar._instances = before
 
 
 class Terminal(io.StringIO):
@@ -142,3 +144,83 @@ class Terminal(io.StringIO):
                 column += len(part)
                 rows[row] = old[: column - len(part)] + part + old[column:]
         return "\n".join(line.rstrip() for line in rows).rstrip("\n")
+
+
+def bar_after(steps: int, iterable: Iterable, seconds: float = 0.65, **settings) -> str:
+    """Return what a bar says when some batches of its loop are done.
+
+    Args:
+        steps: after how many batches to look; the finished bar if there are fewer.
+        iterable: what tqdm is put around.
+        seconds: how long each batch takes, by a clock of its own.
+        **settings: for tqdm.
+
+    Example:
+        >>> bar_after(3, range(8))
+        ' 38%|###7      | 3/8 [00:01<00:03,  1.54it/s]'
+    """
+    from tqdm import tqdm
+
+    screen = Terminal()
+    with fake_clock() as clock:
+        for done, _ in enumerate(tqdm(iterable, file=screen, **settings)):
+            if done == steps:
+                return screen.text()
+            clock.sleep(seconds)
+    return screen.text()
+
+
+def watched(
+    steps: int,
+    seconds: float,
+    each: Callable | None = None,
+    interactive: bool = True,
+    **settings,
+) -> Terminal:
+    """Run a bar to its end, and return the screen on which it was drawn.
+
+    Args:
+        steps: how many batches there are.
+        seconds: how long each of them takes, by a clock of its own.
+        each: called with the bar in each batch.
+        interactive: False for a log file.
+        **settings: for tqdm.
+
+    Example:
+        >>> watched(100, 0.01).draws
+        11
+    """
+    from tqdm import tqdm
+
+    screen = Terminal(interactive)
+    with fake_clock() as clock:
+        bar = tqdm(range(steps), file=screen, **settings)
+        for _ in bar:
+            if each:
+                each(bar)
+            clock.sleep(seconds)
+    return screen
+
+
+def time_left(seconds: Sequence[float], **settings) -> list[float]:
+    """Return the seconds to go by a bar, after each batch of a run.
+
+    Args:
+        seconds: how long each batch takes.
+        **settings: for tqdm.
+
+    Example:
+        >>> time_left([1.0, 1.0, 1.0])
+        [2.0, 1.0, 0.0]
+    """
+    from tqdm import tqdm
+
+    left = []
+    with fake_clock() as clock, tqdm(seconds, file=Terminal(), **settings) as bar:
+        for s in seconds:
+            clock.sleep(s)
+            bar.update()
+            now = bar.format_dict
+            rate = now["rate"] or now["n"] / now["elapsed"]
+            left.append((now["total"] - now["n"]) / rate)
+    return left

@@ -1,164 +1,107 @@
-// --- arithmetic: what tqdm does, batch by batch, since each takes 0.1 s or more ---
+const [FULL, WRONG] = [64, 3]; // a full batch, and how many of it are wrong
+const LOWEST = 80; // per cent in the plot
 
-const TOTAL = 300;
-
-// How many seconds each batch of a run takes.
-export function durations(run) {
-  return Array.from({ length: TOTAL }, (_, i) => {
-    if (run === "slow start") return i < 60 ? 2 : 0.5;
-    if (run === "one stall") return i === 99 ? 60 : 0.65;
-    return i % 8 === 7 ? 3.8 : 0.2;
-  });
+// Accuracies in per cent: each batch counting alike, and each image.
+export function means(size, wrong, full) {
+  const missed = Math.min(wrong, size);
+  const share = (FULL - WRONG) / FULL;
+  return {
+    batches: (100 * (full * share + (size - missed) / size)) / (full + 1),
+    samples: (100 * (full * (FULL - WRONG) + size - missed)) / (full * FULL + size),
+  };
 }
 
-// tqdm's EMA of a list: each value, after it was taken in. At 0 nothing is taken in.
-export function ema(values, smoothing) {
-  let [last, weight] = [0, 1];
-  return values.map((value) => {
-    last = smoothing * value + (1 - smoothing) * last;
-    weight *= 1 - smoothing;
-    return last / (1 - weight);
-  });
-}
-
-// After each batch: seconds so far, batches per second, seconds left by the bar, and the truth.
-export function follow_run(seconds, smoothing) {
-  const all = seconds.reduce((total, s) => total + s, 0);
-  const smooth = smoothing > 0 ? ema(seconds, smoothing) : null;
-  let elapsed = 0;
-  return seconds.map((s, i) => {
-    elapsed += s;
-    const rate = smooth ? 1 / smooth[i] : (i + 1) / elapsed;
-    return {
-      n: i + 1,
-      elapsed,
-      rate,
-      eta: (seconds.length - i - 1) / rate,
-      truth: Math.max(all - elapsed, 0),
-    };
-  });
-}
-
-// For how many of the batches, the last excepted, the bar is within 10% of the truth.
-export function close(rows) {
-  return rows.slice(0, -1).filter(({ eta, truth }) => Math.abs(eta - truth) <= 0.1 * truth).length;
-}
-
-// Two decimals as Python rounds them: a tie, such as 1.625, to the even digit.
-function decimals(v) {
-  const [down, tie] = [Math.floor(v * 100), Number.isInteger(v * 8) && (v * 100) % 1 === 0.5];
-  return (tie ? (down + (down % 2)) / 100 : v).toFixed(2);
-}
-
-const two = (v) => String(v).padStart(2, "0");
-
-// Seconds as tqdm writes them.
-export function interval(seconds) {
-  const whole = Math.trunc(seconds);
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h ? `${h}:${two(m)}:${two(s)}` : `${two(m)}:${two(s)}`;
-}
-
-// The bar as tqdm draws it, in ASCII, ten places wide.
-export function meter({ n, elapsed, rate, eta }, total) {
-  const share = n / total;
-  const tenths = Math.floor(share * 10 * 10);
-  const rest =
-    tenths < 100 ? " 123456789"[tenths % 10] + " ".repeat(9 - Math.floor(tenths / 10)) : "";
-  const speed =
-    rate < 1 ? `${decimals(1 / rate).padStart(5)}s/it` : `${decimals(rate).padStart(5)}it/s`;
-  const percent = (share * 100).toFixed(0).padStart(3);
-  const bar = "#".repeat(Math.floor(tenths / 10)) + rest;
-  const times = `${interval(elapsed)}<${interval(eta)}`;
-  return `${percent}%|${bar}| ${n}/${total} [${times}, ${speed}]`;
-}
-
-// --- the page ---
-
-const LOOK = { "slow start": 90, "one stall": 100, "every eighth": 160 };
-const RUNS = [
-  ["slow start", "slow start: 60 batches of 2 s, then 0.5 s"],
-  ["one stall", "one stall: 0.65 s each, batch 100 takes 60 s"],
-  ["every eighth", "every eighth slow: 0.2 s, and 3.8 s"],
+const COLUMNS = [
+  ["batches", "pitfall", "mean of batches"],
+  ["samples", "correct", "mean of images"],
 ];
 
 function render({ model, el: host }) {
-  const run = choice("Run", RUNS, (name) => {
-    model.set("batch", LOOK[name]);
-    update(model, "run", name);
-  });
-  const smoothing = slider("smoothing", { min: 0, max: 1, step: 0.05 }, (v) =>
-    update(model, "smoothing", v),
+  const place = (value) => {
+    const size = Math.min(64, Math.max(1, Math.round(value)));
+    update(model, "size", size);
+  };
+  const size = slider("Last batch", { min: 1, max: 64, step: 1 }, place);
+  const whole = (name) => (value) => {
+    if (Number.isInteger(value)) update(model, name, value);
+  };
+  const wrong = choice(
+    "Wrong in it",
+    [0, 1, 2, 3].map((v) => [v, `${v}`]),
+    (value) => update(model, "wrong", value),
   );
-  const batch = slider("after batch", { min: 1, max: TOTAL - 1, step: 1 }, (v) =>
-    update(model, "batch", Math.round(v)),
-  );
-  const [bar, news, score] = [
-    el("code", { class: "eta-bar" }),
-    el("p", { "aria-live": "polite" }),
-    el("p"),
-  ];
-  const axes = plot({
-    title: "minutes to go",
-    x: [0, TOTAL],
-    y: [0, 10],
-    xTicks: [0, 100, 200, 300],
-    yTicks: [0, 2, 4, 6, 8, 10],
-    xLabel: "batches done",
+  const full = slider("Full batches", { min: 1, max: 70, step: 1 }, whole("full"));
+  let opinion = 95;
+  const guess = slider("Your guess, in %", { min: 80, max: 100, step: 0.1 }, (v) => {
+    opinion = Number(v.toFixed(1));
+    guess.set(opinion);
   });
-  const key = (role, text) => el("p", {}, el("span", { class: `mp-key mp-${role}` }), text);
+  guess.set(opinion);
+  const lock = el("button", {
+    type: "button",
+    onclick: () => update(model, "guess", model.get("guess") === null ? opinion : null),
+  });
+  const reset = resetButton(model, { guess: null, size: 1, wrong: 1, full: 20 });
+  const news = el("p", { "aria-live": "polite" });
+  const cells = COLUMNS.map(() => el("td"));
+  const head = ([, role, text]) =>
+    el(
+      "th",
+      { scope: "col", class: `mp-${role}` },
+      el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
+      text,
+    );
+  const table = el(
+    "table",
+    {},
+    el("thead", {}, el("tr", {}, ...COLUMNS.map(head))),
+    el("tbody", {}, el("tr", {}, ...cells)),
+  );
+  const chart = plot({
+    title: "accuracy in %",
+    x: [0, 64],
+    y: [LOWEST, 100],
+    xTicks: [1, 16, 32, 48, 64],
+    yTicks: [80, 85, 90, 95, 100],
+    xLabel: "images in the last batch",
+    onpick: place,
+  });
 
   function paint() {
-    const [name, alpha, n] = ["run", "smoothing", "batch"].map((trait) => model.get(trait));
-    const rows = follow_run(durations(name), alpha);
-    const { eta, truth } = rows[n - 1];
-    const near = Math.abs(eta - truth) <= 0.1 * truth;
-    run.set(name);
-    smoothing.set(alpha);
-    batch.set(n);
-    bar.textContent = meter(rows[n - 1], TOTAL);
-    const verdict = near
-      ? ["correct", "✓ within 10% of the truth"]
-      : ["pitfall", `✗ ${format(eta / truth, 2)} times the truth`];
-    news.replaceChildren(
-      `The bar says ${interval(eta)} to go; it will be ${interval(truth)}. `,
-      el("strong", { class: `mp-${verdict[0]}` }, verdict[1]),
-    );
-    score.textContent = `At ${close(rows)} of ${TOTAL - 1} batches it is within 10%.`;
-    const line = (key) => rows.map((row) => [row.n, row[key] / 60]);
-    axes.draw([
-      { role: "correct", points: line("truth") },
-      { role: "pitfall", points: line("eta") },
-    ]);
-    axes.mark(n);
+    const [n, missed, count, locked] = ["size", "wrong", "full", "guess"].map((t) => model.get(t));
+    const shown = locked !== null;
+    const now = means(n, missed, count);
+    size.set(n);
+    wrong.set(missed);
+    full.set(count);
+    lock.textContent = shown ? "Guess again" : "Lock my guess";
+    news.textContent = shown
+      ? `You guessed ${format(locked, 1)}%. Now drag the size of the last batch.`
+      : "In each full batch 3 of 64 images are wrong. What does the mean of batches say?";
+    const curve = (key) =>
+      Array.from({ length: 64 }, (_, i) => [i + 1, means(i + 1, missed, count)[key]]);
+    const drawn = shown ? COLUMNS : [];
+    chart.draw(drawn.map(([key, role]) => ({ role, points: curve(key) })));
+    const seen = drawn.filter(([key]) => now[key] >= LOWEST);
+    chart.dots(seen.map(([key, role]) => ({ role, at: [n, now[key]] })));
+    chart.mark(n);
+    COLUMNS.forEach(([key], i) => {
+      cells[i].textContent = shown ? `${format(now[key], 1)}%` : "–";
+    });
   }
+
   host.append(
     el(
       "div",
-      { class: "mp eta", role: "group", "aria-label": "ETA explorer" },
-      controls(run.root, smoothing.root, batch.root),
-      el("div", { class: "eta-frame" }, bar),
+      { class: "mp", role: "group", "aria-label": "Last batch" },
+      controls(size.root, full.root, el("div", { class: "mp-row" }, wrong.root, reset)),
       news,
-      el(
-        "div",
-        { class: "mp-figure" },
-        el("div", {}, axes.root),
-        el(
-          "div",
-          {},
-          key("correct", "the truth"),
-          key("pitfall", "what the bar says; it may leave the chart"),
-          score,
-          el(
-            "p",
-            { class: "mp-soft" },
-            "smoothing 0 is the mean of the whole run, 1 the last batch alone, 0.3 tqdm's default.",
-          ),
-        ),
-      ),
+      el("div", { class: "mp-row" }, guess.root, lock),
+      el("div", { class: "mp-large" }, chart.root),
+      table,
     ),
   );
-  return follow(model, ["run", "smoothing", "batch"], paint);
+  return follow(model, ["size", "wrong", "full", "guess"], paint);
 }
 
 export default { render };

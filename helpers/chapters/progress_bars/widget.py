@@ -1,29 +1,32 @@
-"""What a progress bar says is left, for each smoothing, against the truth."""
+"""What a small last batch does to a mean of batches: guess, then drag its size."""
 
-from traitlets import Enum
+from __future__ import annotations
 
 from helpers.widgets.base import BookWidget
 from helpers.widgets.traits import Number, Whole
 
-RUNS = ["slow start", "one stall", "every eighth"]
 
+class LastBatch(BookWidget):
+    """Compare the mean of batches with the mean of samples, for a small last batch.
 
-class EtaSmoothing(BookWidget):
-    """Show tqdm's bar over 300 batches of unequal length, and how wrong its ETA is.
+    All but the last batch hold 64 images, of which 3 are wrong.
 
     Args:
-        run: ``"slow start"``, ``"one stall"`` or ``"every eighth"`` batch slow.
-        smoothing: tqdm's argument of that name, from 0 to 1.
-        batch: after how many batches to look, from 1 to 299.
+        size: images in the last batch, 1 to 64.
+        wrong: how many of them are wrong, 0 to 3.
+        full: how many batches are full, 1 to 70.
+        guess: the accuracy in per cent that the reader expects of the mean of batches, or
+            None while the curves are hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
         traitlets.TraitError: for a value that the setting cannot take.
     """
 
-    label = "ETA explorer"
-    height_px = (573, 740)
+    label = "Last batch"
+    height_px = (658, 600)
 
-    run = Enum(RUNS, "one stall").tag(sync=True)
-    smoothing = Number(0.3, min=0, max=1).tag(sync=True)
-    batch = Whole(100, min=1, max=299).tag(sync=True)
+    size = Whole(1, min=1, max=64).tag(sync=True)
+    wrong = Whole(1, min=0, max=3).tag(sync=True)
+    full = Whole(20, min=1, max=70).tag(sync=True)
+    guess = Number(None, allow_none=True, min=0, max=100).tag(sync=True)
