@@ -37,7 +37,7 @@ KNOWN_MIMES = {
     "application/vnd.measured-pytorch.widget+json",
 }
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
-SECOND_EDITION = {"bce_and_logits", "load_state_dict"}
+SECOND_EDITION = {"bce_and_logits", "checkpoint_format", "load_state_dict"}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
