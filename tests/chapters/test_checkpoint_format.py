@@ -254,8 +254,10 @@ def test_recording_leaves_the_seed_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_recording_is_light(runs):
+def test_recording_is_light_and_fits_the_plot(runs):
     assert len(str(runs)) < 3000
+    curves = [runs["whole"][3:], *(curve for curve, *_ in runs["resumed"].values())]
+    assert 0.25 < min(map(min, curves)) < max(map(max, curves)) < 0.65
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,7 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
         page.keyboard.press("Space")
     assert page.evaluate("[state.guess, state.rng]") == [None, True]
     assert "✗" not in shown()
-    page.get_by_label("others").check()
+    page.get_by_label("other weights").check()
     assert "✓ The same weights, bit for bit." in shown()
     assert page.get_by_label("model").is_disabled()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

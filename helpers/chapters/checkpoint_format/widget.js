@@ -34,7 +34,7 @@ function render({ model, el: host }) {
     "The weights at the end",
     [
       ["same", "the same bits"],
-      ["other", "others"],
+      ["other", "other weights"],
     ],
     (value) => update(model, "guess", value),
   );
@@ -45,14 +45,16 @@ function render({ model, el: host }) {
   ];
   const chart = plot({
     title: "training loss",
-    x: [1, 8],
-    y: [0, 2.2],
-    xTicks: [1, 2, 3, 4, 5, 6, 7, 8],
-    yTicks: [0, 1, 2],
-    xLabel: "epoch; resumed after 4",
+    x: [4, 8],
+    y: [0.25, 0.65],
+    xTicks: [4, 5, 6, 7, 8],
+    yTicks: [0.3, 0.4, 0.5, 0.6],
+    xLabel: "epoch; the file is saved after 4",
   });
   frame.append(chart.root);
-  const points = (losses, first) => losses.map((loss, i) => [first + i, loss]);
+  const whole = runs.whole.slice(3); // from the epoch after which the file is saved
+  const points = (losses) => losses.map((loss, i) => [4 + i, loss]);
+  const key = el("span", { "aria-hidden": "true" });
 
   function paint() {
     const taken = Object.fromEntries(CHOSEN.map((name) => [name, model.get(name)]));
@@ -63,17 +65,18 @@ function render({ model, el: host }) {
     prompt.textContent =
       `The file has ${kilobytes} KB. A new process loads it and trains epochs 5 to 8. ` +
       "Does it end with the weights of the run that was never stopped?";
-    const whole = { role: "reference", points: points(runs.whole, 1) };
+    const never = { role: "reference", points: points(whole) };
+    const role = same ? "correct" : "pitfall";
+    key.className = `mp-key mp-${guessed === null ? "pitfall" : role}`;
     if (guessed === null) {
-      chart.draw([{ ...whole, points: whole.points.slice(0, 4) }]);
+      chart.draw([never]);
       chart.dots([]);
       answer.textContent = "Choose what is in the file, then your answer.";
       return;
     }
-    const role = same ? "correct" : "pitfall";
-    chart.draw([whole, { role, points: points(curve, 5) }]);
+    chart.draw([never, { role, points: points([whole[0], ...curve]) }]);
     chart.dots([{ role, at: [8, curve[3]] }]);
-    const last = `Loss of epoch 8: never stopped ${format(runs.whole[7], 3)}, resumed ${format(curve[3], 3)}.`;
+    const [there, here] = [whole[4], curve[3]].map((loss) => format(loss, 3));
     answer.replaceChildren(
       el(
         "strong",
@@ -82,11 +85,9 @@ function render({ model, el: host }) {
           ? "✓ The same weights, bit for bit."
           : `✗ Other weights: they differ by up to ${format(gap, 2)}.`,
       ),
-      ` ${last}`,
+      ` Loss of epoch 8: never stopped ${there}, resumed ${here}.`,
     );
   }
-  const key = (role, text) =>
-    el("span", {}, el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }), text);
   host.append(
     el(
       "div",
@@ -102,7 +103,17 @@ function render({ model, el: host }) {
       ),
       prompt,
       frame,
-      el("p", { class: "mp-row" }, key("reference", "never stopped"), key("pitfall", "resumed")),
+      el(
+        "p",
+        { class: "mp-row" },
+        el(
+          "span",
+          {},
+          el("span", { class: "mp-key mp-reference", "aria-hidden": "true" }),
+          "never stopped",
+        ),
+        el("span", {}, key, "resumed"),
+      ),
       answer,
     ),
   );
