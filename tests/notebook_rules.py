@@ -40,6 +40,7 @@ KNOWN_MIMES = {
 SECOND_EDITION = {
     "apex",
     "bce_and_logits",
+    "checkpoint_format",
     "cross_entropy_and_nll",
     "gradient_accumulation",
     "k_fold",

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import pickle
-import random
+import itertools
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load, save
 from traitlets import TraitError
 
-from helpers.chapters.checkpoint_format import CheckpointBytes, check, stage
+from helpers.chapters.checkpoint_format import ResumedRun, check
 from helpers.chapters.checkpoint_format.stage import DigitsRun
+from helpers.chapters.checkpoint_format.widget import LEFT_OUT
 from helpers.widgets.base import STATE_MIME
 
 # --- the run -------------------------------------------------------------------------
@@ -26,33 +24,117 @@ def test_digits_run_is_repeatable_and_learns():
         torch.manual_seed(0)
         losses.append([run.train_epoch() for _ in range(2)])
     assert losses[0] == losses[1]
-    assert runs[0].accuracy() == runs[1].accuracy() > 0.85
-    assert runs[0].model.training
+    assert runs[0].distance(runs[1]) == 0
+    assert losses[0][1] < losses[0][0]
     assert runs[0].rates == [0.01, 0.01]
     assert (runs[0].epoch, runs[0].scheduler.last_epoch) == (2, 2)
 
 
+def test_digits_run_resumes_with_what_is_in_the_state():
+    run = DigitsRun(seed=0)
+    run.train_epoch()
+    state = run.checkpoint()
+    assert [*state] == [*run.parts, "epoch", "rng"]
+    state = torch.load(io.BytesIO(_written(state)))
+    run.train_epoch()
+    for left_out, same in ((None, True), ("optimizer", False), ("rng", False)):
+        other = DigitsRun(seed=0)
+        other.resume({k: v for k, v in state.items() if k != left_out})
+        other.train_epoch()
+        assert (run.distance(other) == 0) == same
+
+
+def _written(value):
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
 # --- checks --------------------------------------------------------------------------
 
-LETTERS = dict(zip(check.KEY, "BACDE", strict=True))
+
+def save(run, path):
+    torch.save(run.checkpoint(), path)
 
 
-@pytest.mark.parametrize(
-    ("answer", "text"),
-    [
-        (LETTERS, "✓ Correct"),
-        (dict.fromkeys(LETTERS, ...), "○ Not yet"),
-        (..., "○ Not yet"),
-        ({"80": "B"}, "✗ Hint: keep the dict with its five names"),
-        (LETTERS | {"80 02 8a 0a": "D"}, "✗ Hint: 80 02 8a 0a: a pickle that begins"),
-        (LETTERS | {"50 4b 03 04": "B"}, "✗ Hint: 50 4b 03 04: 50 4b are the letters"),
-        (LETTERS | {"98 01 00 00": "E"}, "✗ Hint: 98 01 00 00: read it as a length"),
-        (LETTERS | {"80 04 95 1c": "b"}, "✗ Hint: 80 04 95 1c: 80 is a pickle"),
-        (LETTERS | {"76 65 72 73": "C"}, "✗ Hint: 76 65 72 73: these are letters"),
-    ],
-)
-def test_formats_tells_right_from_wrong(answer, text):
-    assert repr(check.formats(answer)).startswith(text)
+def saving(*names):
+    """Return a function that saves these parts of a run."""
+
+    def save(run, path):
+        torch.save({k: v for k, v in run.checkpoint().items() if k in names}, path)
+
+    return save
+
+
+def resume(run, path):
+    run.resume(torch.load(path, map_location="cpu"))
+
+
+def resume_late(run, path):
+    """Set the random state before the parts, which is as good."""
+    state = torch.load(path)
+    torch.set_rng_state(state.pop("rng"))
+    run.resume(state)
+
+
+def train_before(run, path):
+    resume(run, path)
+    torch.rand(1)
+
+
+def save_all_in_one(run, path):
+    torch.save({"run": run.parts["optimizer"].state_dict()} | run.checkpoint(), path)
+
+
+EVERY = ["model", "optimizer", "scheduler", "scaler", "epoch", "rng"]
+
+
+def but(name):
+    return saving(*[each for each in EVERY if each != name])
+
+
+RESUMES = [
+    (
+        saving("model", "epoch"),
+        resume,
+        "○ Not yet: after one more epoch the weights are",
+    ),
+    (saving("model", "scaler"), resume, "○ Not yet"),
+    (
+        lambda run, path: torch.save({}, path),
+        resume,
+        "✗ Hint: the resumed run has other",
+    ),
+    (but("model"), resume, "✗ Hint: the resumed run has other weights"),
+    (
+        but("optimizer"),
+        resume,
+        "✗ Hint: the next epoch begins without AdamW's averages, and",
+    ),
+    (but("scheduler"), resume, "✗ Hint: the learning rate will fall in another epoch"),
+    (but("scaler"), resume, "✗ Hint: the loss scale is not the saved one"),
+    (but("epoch"), resume, "✗ Hint: it says epoch 0, and 3 are done"),
+    (but("rng"), resume, "✗ Hint: dropout and the order of the samples"),
+    (save, train_before, "✗ Hint: dropout and the order of the samples"),
+    (lambda run, path: None, resume, "✗ Hint: your code raised FileNotFoundError"),
+    (save, lambda run: None, "✗ Hint: your code raised TypeError"),
+    (save, resume, "✓ Correct: the next epoch is the same, bit for bit"),
+    (save, resume_late, "✓ Correct"),
+    (save_all_in_one, resume, "✓ Correct"),
+]
+
+
+@pytest.mark.parametrize(("save", "resume", "text"), RESUMES)
+def test_resumes_tells_right_from_wrong(save, resume, text):
+    assert repr(check.resumes(save, resume)).startswith(text)
+
+
+def test_resumes_leaves_the_reader_s_random_numbers_alone():
+    torch.manual_seed(3)
+    check.resumes(save, resume)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert after == torch.rand(1)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +146,7 @@ def test_formats_tells_right_from_wrong(answer, text):
         (4, "✗ Hint: a float64 has 8 bytes"),
         (1, "✗ Hint: that is how many numbers"),
         (8e6, "✗ Hint: in millions of bytes"),
+        (7.63, "✗ Hint: that is in MiB"),
         (16, "✗ Hint: 16 is too large"),
     ],
 )
@@ -137,73 +220,53 @@ def test_make_safe_tells_right_from_wrong(attempt, text):
     assert repr(check.make_safe(attempt)).startswith(text)
 
 
-# --- what the widget records ---------------------------------------------------------
-
-
-def test_recorded_verdicts_are_those_of_torch_and_safetensors():
-    widget = CheckpointBytes()
-    refused = dict(widget.refused)
-    for name, value in stage.objects().items():
-        for new in (True, False):
-            file = io.BytesIO()
-            torch.save({"v": value}, file, _use_new_zipfile_serialization=new)
-            file.seek(0)
-            try:
-                torch.load(file)
-                assert refused[name] == []
-            except pickle.UnpicklingError:
-                assert refused[name] != []
-        try:
-            save(value if isinstance(value, dict) else {"v": value})
-            assert name in widget.held
-        except (TypeError, ValueError):
-            assert name not in widget.held
-
-
-@pytest.mark.parametrize("name", stage.FORMATS)
-def test_recorded_parts_cover_a_real_file(name):
-    data = stage.tiny_files()[name]
-    loaded = load(data) if name == "safetensors" else torch.load(io.BytesIO(data))
-    assert {k: v.tolist() for k, v in loaded.items()} == {
-        "weight": [1, 2],
-        "bias": [0.5],
-    }
-    parts = CheckpointBytes().files[name]
-    starts, ends = [p[0] for p in parts], [p[1] for p in parts]
-    assert starts == [0, *ends[:-1]]
-    assert ends[-1] == len(data)
-    for start, end, _, role, shown in parts:
-        assert bytes.fromhex(shown) == data[start:end][:64]
-        assert role in ("program", "numbers", "frame")
-    numbers = [data[p[0] : p[1]] for p in parts if p[3] == "numbers"]
-    expected = [np.float32([1, 2]).tobytes(), np.float32([0.5]).tobytes()]
-    assert sorted(numbers) == sorted(expected)
-
-
-def test_recording_is_repeatable_and_leaves_the_seed_alone():
-    before = torch.get_rng_state()
-    first, second = CheckpointBytes(), CheckpointBytes()
-    assert (first.files, first.refused) == (second.files, second.refused)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_program_parts_are_the_pickles():
-    for name, parts in CheckpointBytes().files.items():
-        programs = [p for p in parts if p[3] == "program"]
-        assert len(programs) == {"zip": 1, "legacy": 5, "safetensors": 0}[name]
-        assert all(bytes.fromhex(p[4])[:2] == b"\x80\x02" for p in programs)
-
-
 # --- the widget ----------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def runs():
+    return ResumedRun().runs
+
+
+def test_recorded_runs_are_what_a_checkpoint_does(runs):
+    whole = DigitsRun(0)
+    losses = [whole.train_epoch() for _ in range(4)]
+    state = whole.checkpoint()
+    file = _written(state)
+    losses += [whole.train_epoch() for _ in range(4)]
+    assert runs["whole"] == [round(loss, 3) for loss in losses]
+    assert runs["resumed"]["1111"][:3] == [runs["whole"][4:], 0, True]
+    assert runs["resumed"]["1111"][3] == round(len(file) / 1000)
+    for chosen, (curve, gap, same, _) in runs["resumed"].items():
+        taken = dict(zip(LEFT_OUT, chosen, strict=True))
+        enough = all(taken[name] == "1" for name in ("optimizer", "scheduler", "rng"))
+        assert same == (gap == 0) == enough
+        assert (curve == runs["whole"][4:]) == enough
+    assert len(runs["resumed"]) == 2 ** len(LEFT_OUT)
+    assert runs["kilobytes"]["optimizer"] == pytest.approx(
+        2 * runs["kilobytes"]["model"], rel=0.05
+    )
+
+
+def test_recording_leaves_the_seed_alone():
+    before = torch.get_rng_state()
+    ResumedRun()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_recording_is_light_and_fits_the_plot(runs):
+    assert len(str(runs)) < 3000
+    curves = [runs["whole"][3:], *(curve for curve, *_ in runs["resumed"].values())]
+    assert 0.25 < min(map(min, curves)) < max(map(max, curves)) < 0.65
+
+
 @pytest.mark.parametrize(
-    "change", [{"format": "legacy"}, {"region": 1}, {"chosen": ["set"]}]
+    "change", [{"optimizer": True}, {"rng": True}, {"guess": "same"}]
 )
 def test_digest_changes_with_whatever_is_shown(change):
     states = [
         w._repr_mimebundle_()[0][STATE_MIME]
-        for w in (CheckpointBytes(), CheckpointBytes(**change))
+        for w in (ResumedRun(), ResumedRun(**change))
     ]
     assert states[0] != states[1]
 
@@ -211,82 +274,50 @@ def test_digest_changes_with_whatever_is_shown(change):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"format": "tar"}, TraitError, "format"),
-        ({"region": 99}, TraitError, "region must be from 0 to 17 for zip, got 99"),
-        ({"region": -1}, TraitError, "region must be from 0 to 17 for zip, got -1"),
-        ({"chosen": ["tea"]}, TraitError, "chosen must be of model.state.* got 'tea'"),
-        ({"files": {}}, TraitError, "files cannot be set: the widget makes it"),
-        ({"refused": []}, TraitError, "refused cannot be set: the widget makes it"),
-        ({"held": []}, TraitError, "held cannot be set: the widget makes it"),
-        ({"bytes": 1}, TypeError, "no setting 'bytes'. It has: chosen, files"),
+        ({"guess": "maybe"}, TraitError, "guess"),
+        ({"scaler": "yes"}, TraitError, "scaler"),
+        ({"runs": {}}, TraitError, "runs cannot be set: the widget makes it"),
+        (
+            {"model": True},
+            TypeError,
+            "no setting 'model'. It has: guess, optimizer, rng",
+        ),
     ],
 )
 def test_bad_setting_is_named(settings, error, message):
     with pytest.raises(error, match=message):
-        CheckpointBytes(**settings)
+        ResumedRun(**settings)
 
 
-def test_front_end_s_verdict_is_the_safe_loader_s(front_end):
-    widget, rng = CheckpointBytes(), random.Random(0)
-    objects = stage.objects()
-    picks = [rng.sample(list(objects), rng.randrange(4)) for _ in range(30)]
-    arguments = [
-        [name, chosen, widget.refused, widget.held]
-        for name in ("zip", "safetensors")
-        for chosen in picks
-    ]
-    code = "a.map((one) => m.verdict(...one))"  # one call of the page for all
-    answers = front_end(CheckpointBytes, code, arguments)
-    for chosen, by_zip, by_safetensors in zip(
-        picks, answers[:30], answers[30:], strict=True
-    ):
-        file = io.BytesIO()
-        torch.save({name: objects[name] for name in chosen}, file)
-        file.seek(0)
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
-        assert by_zip == [not names, sorted(names)]
-        held = set(chosen) <= set(widget.held)
-        assert by_safetensors == [held, sorted(set(chosen) - set(widget.held))]
+def test_front_end_finds_the_run_of_each_choice(front_end, runs):
+    choices = list(itertools.product([False, True], repeat=len(LEFT_OUT)))
+    taken = [dict(zip(LEFT_OUT, choice, strict=True)) for choice in choices]
+    found = front_end(
+        ResumedRun,
+        "a.taken.map((t) => m.resumed(a.runs, t))",
+        {"taken": taken, "runs": runs},
+    )
+    for choice, ours in zip(choices, found, strict=True):
+        name = "".join(str(int(one)) for one in choice)
+        assert list(ours.values()) == runs["resumed"][name]
 
 
-def test_front_end_s_rows_and_parts_are_those_of_the_file(front_end):
-    data = bytes(range(250)) + b"ends"
-    rows = front_end(CheckpointBytes, "m.hexRows(...a)", [data.hex(), 16])
-    assert b"".join(bytes.fromhex(row[1]) for row in rows) == data
-    assert [row[0] for row in rows] == list(range(16, 16 + len(data), 8))
-    assert rows[4][2] == " !\"#$%&'"
-    assert rows[-1] == [264, "f8 f9 65 6e 64 73", "··ends"]
-    assert front_end(CheckpointBytes, "m.hexRows(...a)", ["", 0]) == []
-    for parts in CheckpointBytes().files.values():
-        for role in ("program", "numbers", "frame"):
-            total = sum(p[1] - p[0] for p in parts if p[3] == role)
-            assert front_end(CheckpointBytes, "m.bytesOf(...a)", [parts, role]) == total
-
-
-@pytest.fixture
-def explorer(mount):
-    return mount(CheckpointBytes())
-
-
-def test_explorer_by_keyboard_and_mouse(explorer):
-    title, answer = explorer.locator(".ckpt strong"), explorer.locator(".ckpt-answer")
-    assert title.inner_text() == "○ frame: zip header and padding of data.pkl"
-    explorer.get_by_role("slider", name="Part").focus()
-    explorer.keyboard.press("ArrowRight")
-    assert title.inner_text().startswith("▲ program: data.pkl")
-    assert "··ccolle" in explorer.locator("pre").inner_text()
-    explorer.locator(".ckpt-strip rect").nth(9).click()
-    assert title.inner_text() == "● numbers: data/0: numbers of one tensor"
-    assert answer.inner_text() == "✓ torch.load opens it."
-    explorer.get_by_label("np.float64").check()
-    assert answer.inner_text().startswith("✗ torch.load refuses: numpy._core")
-    explorer.get_by_label("safetensors").check()
-    assert answer.inner_text() == "✗ safetensors holds tensors only, not: np.float64"
-    assert explorer.evaluate("state.region") == 0
-    explorer.get_by_role("button", name="Reset").click()
-    assert explorer.evaluate("[state.format, state.chosen]") == [
-        "zip",
-        ["model.state_dict()"],
-    ]
-    wide = "document.documentElement.scrollWidth <= window.innerWidth"
-    assert explorer.evaluate(wide)
+def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
+    page = mount(ResumedRun())
+    shown = page.locator(".mp").inner_text
+    assert "✓" not in shown()
+    assert "✗" not in shown()
+    assert page.locator("path.mp-curve").count() == 1
+    page.get_by_label("the same bits").check()
+    gap = runs["resumed"]["0000"][1]
+    assert f"✗ Other weights: they differ by up to {gap:.2f}" in shown()
+    assert page.locator("path.mp-pitfall").count() == 1
+    for name in ("optimizer", "scheduler", "random state"):
+        page.get_by_label(name).focus()
+        page.keyboard.press("Space")
+    assert page.evaluate("[state.guess, state.rng]") == [None, True]
+    assert "✗" not in shown()
+    page.get_by_label("other weights").check()
+    assert "✓ The same weights, bit for bit." in shown()
+    assert page.get_by_label("model").is_disabled()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -8,6 +8,7 @@ import io
 import pickle
 import struct
 import sys
+import tempfile
 import types
 import warnings
 import zipfile
@@ -296,6 +297,13 @@ def weights_only():
     torch.save({"args": types.SimpleNamespace(lr=0.1)}, file)
     file.seek(0)
     torch.load(file)
+
+
+def mmap_legacy():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/old.bin"
+        torch.save([1], path, _use_new_zipfile_serialization=False)
+        torch.load(path, mmap=True)
 
 
 def pickle_module():

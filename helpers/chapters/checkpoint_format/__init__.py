@@ -2,6 +2,6 @@
 
 from helpers.chapters.checkpoint_format import check
 from helpers.chapters.checkpoint_format.stage import DigitsRun, objects
-from helpers.chapters.checkpoint_format.widget import CheckpointBytes
+from helpers.chapters.checkpoint_format.widget import ResumedRun
 
-__all__ = ["CheckpointBytes", "DigitsRun", "check", "objects"]
+__all__ = ["DigitsRun", "ResumedRun", "check", "objects"]

@@ -3,40 +3,101 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import io
+import os
 import pathlib
 import pickle
+import tempfile
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from helpers.chapters.checkpoint_format.stage import DigitsRun
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, letters
+from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
 
-KEY = {
-    "80 02 8a 0a": ("B", "a pickle that begins with a number of 10 bytes: PyTorch's."),
-    "50 4b 03 04": ("A", "50 4b are the letters PK."),
-    "98 01 00 00": ("C", "read it as a length: 0x198 = 408 bytes of header."),
-    "80 04 95 1c": ("D", "80 is a pickle, of protocol 4. Where is PyTorch's number?"),
-    "76 65 72 73": ("E", "these are letters, 'vers': a Git LFS pointer begins so."),
-}
+# --- 1. a run that resumes ------------------------------------------------------------
 
 
-def formats(answer: object) -> Verdict:
-    """Check which five formats begin with which four bytes.
+def resumes(
+    save: Callable[[DigitsRun, str], object], resume: Callable[[DigitsRun, str], object]
+) -> Verdict:
+    """Check whether a run that was saved and resumed goes on as if nothing had happened.
 
     Args:
-        answer: a dict from four bytes in hex to a letter from A to E.
+        save: takes a run and a path, and writes a file.
+        resume: takes a new run and the path, and sets it from the file.
     """
-    return letters(
-        answer,
-        KEY,
-        count="five",
-        ask="put a letter instead of each of the dots.",
-        praise="four bytes tell more than the ending of a name.",
-    )
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "run.pt")
+        run = DigitsRun(0)
+        for _ in range(3):
+            run.train_epoch()
+        wanted = copy.deepcopy(run.checkpoint())
+        try:
+            save(run, path)
+            torch.set_rng_state(wanted["rng"])
+            run.train_epoch()
+            other = DigitsRun(0)
+            torch.manual_seed(1)  # a new process has other random numbers
+            resume(other, path)
+        except Exception as error:  # whatever the reader's code raises becomes a hint
+            return hint(f"your code raised {type(error).__name__}: {error}")
+        lacks = [
+            name
+            for name, value in other.checkpoint().items()
+            if not _equals(value, wanted[name])
+        ]
+        other.train_epoch()
+        return _resumed(lacks, run, other)
 
+
+def _resumed(lacks: list[str], run: DigitsRun, other: DigitsRun) -> Verdict:
+    """Say what has not come back, by what it does to the next epoch."""
+    gap = run.distance(other)
+    if "model" in lacks:
+        return hint(
+            f"the resumed run has other weights than the saved one: {gap:.2f} apart."
+        )
+    if {"optimizer", "scheduler", "rng"} <= set(lacks):
+        return not_yet(
+            f"after one more epoch the weights are {gap:.2f} apart from those of the run "
+            "that was never stopped."
+        )
+    rates = f"{other.rates[-1]:g} instead of {run.rates[-1]:g}"
+    found = {
+        "optimizer": f"the next epoch begins without AdamW's averages, and at a rate of {rates}.",
+        "scheduler": "the learning rate will fall in another epoch than it should.",
+        "scaler": "the loss scale is not the saved one. In float16 that costs steps.",
+        "epoch": f"it says epoch {other.epoch - 1}, and {run.epoch - 1} are done.",
+        "rng": "dropout and the order of the samples are other ones.",
+    }
+    for name, text in found.items():
+        if name in lacks:
+            return hint(text)
+    if gap:
+        return hint(
+            f"all is there, but the weights end {gap:.2f} apart. In which order is it set?"
+        )
+    return correct("the next epoch is the same, bit for bit.")
+
+
+def _equals(given: object, wanted: object) -> bool:
+    """Tell whether two states are the same, tensors bit for bit."""
+    if isinstance(wanted, Tensor):
+        return isinstance(given, Tensor) and torch.equal(given, wanted)
+    if isinstance(wanted, dict):
+        return given.keys() == wanted.keys() and all(
+            _equals(given[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return len(given) == len(wanted) and all(map(_equals, given, wanted))
+    return given == wanted
+
+
+# --- 2. and 3. what is in the file ----------------------------------------------------
 
 megabytes = NumberCheck(
     prompt="A column of a (500, 2000) tensor of float64: how many MB has its file?",
@@ -49,6 +110,7 @@ megabytes = NumberCheck(
         ),
         Hint(3.9, 4.1, "a float64 has 8 bytes."),
         Hint(0.9, 1.1, "that is how many numbers x holds, in millions. And in bytes?"),
+        Hint(7.62, 7.64, "that is in MiB, 1,048,576 bytes each. One MB is a million."),
         Hint(7e6, 9e6, "in millions of bytes."),
     ],
 )

@@ -1,154 +1,123 @@
-// --- arithmetic: a part of a file is [start, end, what it is, role, its first bytes in hex] ---
+const PARTS = [
+  ["model", "model"],
+  ["optimizer", "optimizer"],
+  ["scheduler", "scheduler"],
+  ["scaler", "scaler"],
+  ["rng", "random state"],
+];
+const CHOSEN = PARTS.slice(1).map(([name]) => name);
 
-// Rows of eight bytes: where they stand, in hex, and as text with a dot for the rest.
-export function hexRows(hex, start) {
-  const bytes = hex.match(/../g) ?? [];
-  return Array.from({ length: Math.ceil(bytes.length / 8) }, (_, row) => {
-    const some = bytes.slice(8 * row, 8 * row + 8);
-    const text = some.map((byte) => {
-      const code = parseInt(byte, 16);
-      return code >= 32 && code < 127 ? String.fromCharCode(code) : "·";
-    });
-    return [start + 8 * row, some.join(" "), text.join("")];
-  });
-}
-
-// How many bytes of a file have a role.
-export function bytesOf(parts, role) {
-  return parts
-    .filter((part) => part[3] === role)
-    .reduce((total, [start, end]) => total + end - start, 0);
-}
-
-// Whether a file with the chosen objects can be opened safely, and what stands against it.
-export function verdict(format, chosen, refused, held) {
-  const against =
-    format === "safetensors"
-      ? chosen.filter((name) => !held.includes(name))
-      : refused.filter(([name]) => chosen.includes(name)).flatMap(([, names]) => names);
-  return [against.length === 0, [...new Set(against)].sort()];
-}
-
-// --- the page ---
-
-const START = { format: "zip", region: 0, chosen: ["model.state_dict()"] };
-const ROLES = {
-  program: ["pitfall", "▲ program"],
-  numbers: ["correct", "● numbers"],
-  frame: ["reference", "○ frame"],
-};
-const NAMES = {
-  zip: "zip, torch.save since 1.6",
-  legacy: "legacy, before 1.6",
-  safetensors: "safetensors",
-};
-
-function strip(parts, chosen, onpick) {
-  const [width, size] = [340, parts[parts.length - 1][1]];
-  const px = (offset) => (offset / size) * width;
-  const boxes = parts.map(([start, end, , role], i) =>
-    svg("rect", {
-      class: `ckpt-${role}${i === chosen ? " ckpt-chosen" : ""}`,
-      x: px(start),
-      y: role === "program" ? 4 : role === "numbers" ? 10 : 18,
-      width: Math.max(px(end) - px(start), 2),
-      height: role === "program" ? 40 : role === "numbers" ? 34 : 26,
-      onclick: () => onpick(i),
-    }),
-  );
-  const [start, end] = parts[chosen];
-  return svg(
-    "svg",
-    { class: "ckpt-strip", viewBox: `0 0 ${width} 62`, "aria-hidden": "true", focusable: "false" },
-    ...boxes,
-    svg("path", { class: "ckpt-pointer", d: `M${px((start + end) / 2)},47l5,9h-10z` }),
-  );
+// What a resumed run did: its losses, the distance of its weights from the whole run's, whether
+// they are the same, and the size of its file.
+export function resumed(runs, taken) {
+  const name = CHOSEN.map((part) => (taken[part] ? 1 : 0)).join("");
+  const [curve, gap, same, kilobytes] = runs.resumed[name];
+  return { curve, gap, same, kilobytes };
 }
 
 function render({ model, el: host }) {
-  const parts = () => model.get("files")[model.get("format")];
-  const pick = (i) => update(model, "region", i);
-  const format = choice("Format", Object.entries(NAMES), (v) => {
-    model.set("region", 0);
-    update(model, "format", v);
-  });
-  const slide = slider("Part", { min: 1, max: 1, step: 1 }, (v) => {
-    if (Number.isInteger(v)) pick(v - 1);
-  });
-  const [picture, title, place, dump, counts] = [
-    el("div"),
-    el("strong"),
-    el("span"),
-    el("pre", { tabindex: "0", "aria-label": "bytes of this part" }),
-    el("p", { class: "mp-soft" }),
-  ];
-  const boxes = model.get("refused").map(([name]) => {
+  const runs = model.get("runs");
+  const boxes = PARTS.map(([name, text]) => {
     const input = el("input", {
       type: "checkbox",
+      disabled: name === "model",
       onchange: () => {
-        const others = model.get("chosen").filter((other) => other !== name);
-        update(model, "chosen", input.checked ? [...others, name] : others);
+        const taken = input.checked;
+        update(model, "guess", null); // another file, another guess
+        update(model, name, taken);
       },
     });
-    return { name, input, label: el("label", {}, input, el("span", {}, ...breakable(name))) };
+    const size = el("span", { class: "mp-soft" }, `${runs.kilobytes[name]} KB`);
+    return { name, input, root: el("label", {}, input, text, size) };
   });
-  const answer = el("p", { class: "ckpt-answer", "aria-live": "polite" });
-  const reset = resetButton(model, START);
+  const guess = choice(
+    "The weights at the end",
+    [
+      ["same", "the same bits"],
+      ["other", "other weights"],
+    ],
+    (value) => update(model, "guess", value),
+  );
+  const [prompt, frame, answer] = [
+    el("p", { "aria-live": "polite" }),
+    el("div", { class: "mp-large" }),
+    el("p", { "aria-live": "polite" }),
+  ];
+  const chart = plot({
+    title: "training loss",
+    x: [4, 8],
+    y: [0.25, 0.65],
+    xTicks: [4, 5, 6, 7, 8],
+    yTicks: [0.3, 0.4, 0.5, 0.6],
+    xLabel: "epoch; the file is saved after 4",
+  });
+  frame.append(chart.root);
+  const whole = runs.whole.slice(3); // from the epoch after which the file is saved
+  const points = (losses) => losses.map((loss, i) => [4 + i, loss]);
+  const key = el("span", { "aria-hidden": "true" });
 
   function paint() {
-    const [all, name] = [parts(), model.get("format")];
-    const chosen = Math.min(model.get("region"), all.length - 1);
-    const [start, end, what, role, hex] = all[chosen];
-    format.set(name);
-    slide.limit(1, all.length);
-    slide.set(chosen + 1);
-    picture.replaceChildren(strip(all, chosen, pick));
-    title.textContent = `${ROLES[role][1]}: ${what}`;
-    title.className = `mp-${ROLES[role][0]}`;
-    place.textContent = ` Part ${chosen + 1} of ${all.length}, bytes ${start} to ${end - 1}.`;
-    const rows = hexRows(hex, start).map(
-      ([at, bytes, text]) => `${String(at).padStart(4)}  ${bytes.padEnd(23)}  ${text}`,
+    const taken = Object.fromEntries(CHOSEN.map((name) => [name, model.get(name)]));
+    for (const { name, input } of boxes) input.checked = name === "model" || taken[name];
+    const { curve, gap, same, kilobytes } = resumed(runs, taken);
+    const guessed = model.get("guess");
+    guess.set(guessed);
+    prompt.textContent =
+      `The file has ${kilobytes} KB. A new process loads it and trains epochs 5 to 8. ` +
+      "Does it end with the weights of the run that was never stopped?";
+    const never = { role: "reference", points: points(whole) };
+    const role = same ? "correct" : "pitfall";
+    key.className = `mp-key mp-${guessed === null ? "pitfall" : role}`;
+    if (guessed === null) {
+      chart.draw([never]);
+      chart.dots([]);
+      answer.textContent = "Choose what is in the file, then your answer.";
+      return;
+    }
+    chart.draw([never, { role, points: points([whole[0], ...curve]) }]);
+    chart.dots([{ role, at: [8, curve[3]] }]);
+    const [there, here] = [whole[4], curve[3]].map((loss) => format(loss, 3));
+    answer.replaceChildren(
+      el(
+        "strong",
+        { class: `mp-${role}` },
+        same
+          ? "✓ The same weights, bit for bit."
+          : `✗ Other weights: they differ by up to ${format(gap, 2)}.`,
+      ),
+      ` Loss of epoch 8: never stopped ${there}, resumed ${here}.`,
     );
-    dump.textContent =
-      rows.join("\n") +
-      (end - start > hex.length / 2 ? `\n      … ${end - start - hex.length / 2} more bytes` : "");
-    counts.textContent = Object.entries(ROLES)
-      .map(([key, [, word]]) => `${word} ${bytesOf(all, key)} bytes`)
-      .join(" · ");
-    for (const box of boxes) box.input.checked = model.get("chosen").includes(box.name);
-    const [fine, against] = verdict(
-      name,
-      model.get("chosen"),
-      model.get("refused"),
-      model.get("held"),
-    );
-    const no =
-      name === "safetensors" ? "✗ safetensors holds tensors only, not: " : "✗ torch.load refuses: ";
-    const yes = name === "safetensors" ? "✓ safetensors holds it." : "✓ torch.load opens it.";
-    answer.textContent = fine ? yes : no + against.join(", ");
-    answer.className = `ckpt-answer ckpt-${fine ? "yes" : "no"}`;
   }
   host.append(
     el(
       "div",
-      { class: "mp ckpt", role: "group", "aria-label": "Checkpoint explorer" },
-      controls(el("div", { class: "mp-row" }, format.root, reset)),
-      picture,
-      slide.root,
-      el("p", { class: "ckpt-title", "aria-live": "polite" }, title, place),
-      dump,
-      counts,
-      el("hr"),
+      { class: "mp", role: "group", "aria-label": "Resumed run" },
+      controls(
+        el(
+          "fieldset",
+          {},
+          el("legend", {}, "In the file"),
+          el("div", { class: "mp-row" }, ...boxes.map((box) => box.root)),
+        ),
+        guess.root,
+      ),
+      prompt,
+      frame,
       el(
-        "fieldset",
-        { class: "ckpt-objects" },
-        el("legend", {}, "Put in"),
-        ...boxes.map((box) => box.label),
+        "p",
+        { class: "mp-row" },
+        el(
+          "span",
+          {},
+          el("span", { class: "mp-key mp-reference", "aria-hidden": "true" }),
+          "never stopped",
+        ),
+        el("span", {}, key, "resumed"),
       ),
       answer,
     ),
   );
-  return follow(model, ["format", "region", "chosen", "files", "refused", "held"], paint);
+  return follow(model, [...CHOSEN, "guess"], paint);
 }
 
 export default { render };

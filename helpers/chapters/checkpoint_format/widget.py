@@ -1,73 +1,80 @@
-"""What each byte of a checkpoint is, in three formats, and what the safe loader says."""
+"""Which parts of a checkpoint a resumed run needs, and how many bytes each of them has."""
 
 from __future__ import annotations
 
-from traitlets import Enum, Int, List, TraitError, Unicode, validate
+import io
+import itertools
 
-from helpers.chapters.checkpoint_format import stage
-from helpers.chapters.checkpoint_format.stage import FORMATS
+import torch
+from traitlets import Bool, Enum
+
+from helpers.chapters.checkpoint_format.stage import PARTS, DigitsRun
 from helpers.widgets.base import BookWidget
 from helpers.widgets.traits import Fixed
 
-SHOWN = 64  # bytes of a part that are recorded
+LEFT_OUT = [*PARTS[1:], "rng"]  # the model itself is always in the file
 
 
-def _recorded_parts() -> dict[str, list]:
-    """Return the parts of a file in each format, each with its first bytes in hex."""
-    return {
-        name: [
-            [*part, data[part[0] : min(part[1], part[0] + SHOWN)].hex()]
-            for part in stage.regions(name, data)
-        ]
-        for name, data in stage.tiny_files().items()
-    }
+def recorded_runs() -> dict:
+    """Return what really happened: the whole run, each resumed one, and the bytes of parts.
+
+    A resumed run is named by a digit for each of ``LEFT_OUT``, 1 if it was in the file.
+    """
+    with torch.random.fork_rng(devices=[]):
+        whole = DigitsRun(0)
+        losses = [whole.train_epoch() for _ in range(4)]
+        file = _written(whole.checkpoint())
+        losses += [whole.train_epoch() for _ in range(4)]
+        resumed = {}
+        for chosen in itertools.product([0, 1], repeat=len(LEFT_OUT)):
+            some = _read(file)  # anew, for the optimizer trains on in what it is given
+            for name, taken in zip(LEFT_OUT, chosen, strict=True):
+                if not taken:
+                    del some[name]
+            run = DigitsRun(0)
+            torch.manual_seed(1)  # another process has other random numbers
+            run.resume(some)
+            size = round(len(_written(some)) / 1000)
+            curve = [round(run.train_epoch(), 3) for _ in range(4)]
+            gap = run.distance(whole)
+            resumed["".join(map(str, chosen))] = [curve, round(gap, 2), gap == 0, size]
+    state = _read(file)
+    parts = {name: round(len(_written(state[name])) / 1000) for name in [*PARTS, "rng"]}
+    whole = [round(loss, 3) for loss in losses]
+    return {"whole": whole, "resumed": resumed, "kilobytes": parts}
 
 
-def _refused_names() -> list[list]:
-    """Return what the safe loader refuses of each object, in their order."""
-    return [[name, names] for name, names in stage.verdicts().items()]
+def _written(value: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
 
 
-class CheckpointBytes(BookWidget):
-    """Show the parts of a checkpoint file, and what the safe loader makes of objects.
+def _read(data: bytes) -> dict:
+    return torch.load(io.BytesIO(data))
+
+
+class ResumedRun(BookWidget):
+    """Choose what is in a checkpoint, guess whether the run goes on the same, and see.
 
     Args:
-        format: ``"zip"``, ``"legacy"`` or ``"safetensors"``.
-        region: which part of the file is shown, from 0.
-        chosen: names of what is put into the file, from ``checkpoint_samples.objects``.
+        optimizer: whether its state is in the file.
+        scheduler: the same of the scheduler.
+        scaler: the same of the gradient scaler.
+        rng: the same of the random state.
+        guess: ``"same"``, ``"other"``, or None while the answer is hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
         traitlets.TraitError: for a value that the setting cannot take.
     """
 
-    label = "Checkpoint explorer"
-    height_px = (818, 918)
+    label = "Resumed run"
+    height_px = (622, 592)
 
-    format = Enum(FORMATS, "zip").tag(sync=True)
-    region = Int(0).tag(sync=True)
-    chosen = List(Unicode(), ["model.state_dict()"]).tag(sync=True)
-    files = Fixed(_recorded_parts).tag(sync=True)
-    refused = Fixed(_refused_names).tag(sync=True)
-    held = Fixed(stage.held_by_safetensors).tag(sync=True)
-
-    @validate("region")
-    def _in_file(self, proposal):
-        last = len(self.files[self.format]) - 1
-        if not 0 <= proposal["value"] <= last:
-            raise TraitError(
-                f"CheckpointBytes: region must be from 0 to {last} for {self.format}, "
-                f"got {proposal['value']}."
-            )
-        return proposal["value"]
-
-    @validate("chosen")
-    def _known(self, proposal):
-        known = [name for name, _ in self.refused]  # a list keeps its order when stored
-        for name in proposal["value"]:
-            if name not in known:
-                raise TraitError(
-                    f"CheckpointBytes: chosen must be of {', '.join(known)}; "
-                    f"got {name!r}."
-                )
-        return proposal["value"]
+    optimizer = Bool(False).tag(sync=True)
+    scheduler = Bool(False).tag(sync=True)
+    scaler = Bool(False).tag(sync=True)
+    rng = Bool(False).tag(sync=True)
+    guess = Enum(["same", "other"], None, allow_none=True).tag(sync=True)
+    runs = Fixed(recorded_runs).tag(sync=True)
