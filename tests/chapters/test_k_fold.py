@@ -231,7 +231,7 @@ def test_50_live_steps_are_torch_s(front_end, seed, fold):
     x = torch.tensor(ours["x"], dtype=torch.float64).reshape(200, 20)
     y = torch.tensor(ours["y"])
     val = split(fold)
-    net = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2)).double()
+    net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 2)).double()
     start = torch.tensor(ours["steps"][0], dtype=torch.float64)
     nn.utils.vector_to_parameters(start, net.parameters())
     optimizer = torch.optim.SGD(net.parameters(), lr=1)
@@ -265,7 +265,7 @@ def test_kept_model_climbs_and_new_ones_do_not(mount):
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('kept model reports')")
     kept, new = page.locator("tbody tr").nth(1).locator("td").all_inner_texts()
-    assert int(kept.rstrip("%")) >= 60
+    assert int(kept.rstrip("%")) >= 55
     assert 35 <= int(new.rstrip("%")) <= 65
     assert page.locator(".fold-seen").count() == 4
     assert f"The kept model reports {kept}" in text()

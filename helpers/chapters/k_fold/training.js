@@ -1,4 +1,4 @@
-const [SAMPLES, FEATURES, HIDDEN, FOLDS, RATE] = [200, 20, 32, 5, 1];
+const [SAMPLES, FEATURES, HIDDEN, FOLDS, RATE] = [200, 20, 16, 5, 1];
 
 // Features from a bell curve, and for each sample a coin flip as its label.
 export function flips(seed) {
@@ -163,10 +163,11 @@ function render({ model, el: host }) {
     el("tbody", {}, line("this fold", current), line("mean of all so far", average)),
   );
   // For each of RUNS the network in training, and what it scored in each fold so far.
-  let [data, layers, scores, fold, steps, chart] = [null, [], [], 0, 0, null];
+  let [data, part, layers, scores, fold, steps, chart] = [null, null, [], [], 0, 0, null];
 
   function begin() {
     [data, fold, steps] = [flips(model.get("seed")), 0, 0];
+    part = parts(data, 0);
     scores = RUNS.map(() => []);
     layers = RUNS.map(() => newModel(model.get("seed"), 0));
     chart = picture((percent) => update(model, "guess", percent));
@@ -179,12 +180,12 @@ function render({ model, el: host }) {
     if (steps === model.get("steps")) {
       if (fold === FOLDS - 1) return false;
       [fold, steps] = [fold + 1, 0];
+      part = parts(data, fold);
       layers[1] = newModel(model.get("seed"), fold);
     }
-    const { train: rows, validation } = parts(data, fold);
     layers.forEach((each, i) => {
-      train(each, rows);
-      scores[i][fold] = score(each, validation);
+      train(each, part.train);
+      scores[i][fold] = score(each, part.validation);
     });
     steps += 1;
     paint();
