@@ -41,6 +41,7 @@ SECOND_EDITION = {
     "apex",
     "bce_and_logits",
     "checkpoint_format",
+    "classification_report",
     "cross_entropy_and_nll",
     "gradient_accumulation",
     "k_fold",

@@ -6,11 +6,15 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import classification_report
-from torch import nn
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    f1_score,
+    precision_recall_curve,
+)
 from traitlets import TraitError
 
-from helpers.chapters.classification_report import ReportFromMatrix, check
+from helpers.chapters.classification_report import BatchMeans, ReportFromMatrix, check
 from helpers.evaluation import predictions
 from helpers.widgets.base import STATE_MIME
 
@@ -38,106 +42,169 @@ def test_called_tells_right_from_wrong(value, text):
     assert repr(check.called(value)).startswith(text)
 
 
-def by_the_book(matrix):
-    f1 = 2 * matrix.diag().double() / (matrix.sum(dim=0) + matrix.sum(dim=1))
-    return f1.mean(), (f1 * matrix.sum(dim=1)).sum() / matrix.sum()
+def f1(truth, said):
+    return f1_score(truth, said, average="macro")
 
 
-def through_precision(matrix, clean=True):
-    hits = matrix.diag().double()
-    p, r = hits / matrix.sum(dim=0), hits / matrix.sum(dim=1)
-    f1 = 2 * p * r / (p + r)
-    f1 = f1.nan_to_num(0) if clean else f1
-    return f1.mean(), (f1 * matrix.sum(dim=1)).sum() / matrix.sum()
+def collected(model, loader):
+    pairs = [(y, model(x).argmax(1)) for x, y in loader]
+    return [torch.cat(part) for part in zip(*pairs, strict=True)]
 
 
-def of_means(matrix):
-    hits = matrix.diag().double()
-    p, r = (hits / matrix.sum(dim=d) for d in (0, 1))
-    f1 = 2 * p.mean() * r.mean() / (p.mean() + r.mean())
-    return f1, by_the_book(matrix)[1]
+def once(model, loader):
+    return f1(*collected(model, loader))
 
 
-def macro_alone(matrix):
-    return by_the_book(matrix)[0]
+def batch_mean(model, loader):
+    scores = [f1(y, model(x).argmax(1)) for x, y in loader]
+    return sum(scores) / len(scores)
+
+
+def weighted_by_batch(model, loader):
+    scores = [(f1(y, model(x).argmax(1)), len(y)) for x, y in loader]
+    return sum(s * n for s, n in scores) / sum(n for _, n in scores)
+
+
+def counted(model, loader):
+    matrix = torch.zeros(3, 3)
+    for t, p in zip(*predictions(model, loader), strict=True):
+        matrix[t, p] += 1
+    return (2 * matrix.diag() / (matrix.sum(0) + matrix.sum(1))).mean()
+
+
+def in_eval(attempt):
+    return lambda model, loader: attempt(model.eval(), loader)
+
+
+def average(name):
+    return lambda *args: f1_score(*predictions(*args), average=name)
 
 
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (by_the_book, "✓ Correct"),
-        (through_precision, "✓ Correct"),
-        (lambda m: list(by_the_book(m)), "✓ Correct"),
-        (lambda m: None, "○ Not yet"),
+        (lambda model, loader: None, "○ Not yet: validate returned None"),
+        (batch_mean, "○ Not yet: of the same predictions it says"),
         (
-            lambda m: through_precision(m, clean=False),
-            "✗ Hint: for a class that is never predicted the macro F1 is 0.4889, got nan. "
-            "A precision of 0 / 0",
+            in_eval(batch_mean),
+            "○ Not yet: of the same predictions it says 0.755 in one batch, and",
         ),
-        (
-            of_means,
-            "✗ Hint: for the notes' matrix the macro F1 is 0.5833, got 0.7059. Average the",
-        ),
-        (
-            lambda m: (by_the_book(m)[0], by_the_book(m.T)[1]),
-            "✗ Hint: for the notes' matrix the weighted F1 is 0.6333, got 0.5667. Weigh by",
-        ),
-        (
-            lambda m: by_the_book(m)[::-1],
-            "✗ Hint: for the notes' matrix the macro F1 is 0.5833, got 0.6333. Return mac",
-        ),
-        (
-            lambda m: (by_the_book(m)[0] * 2,) * 2,
-            "✗ Hint: for a perfect model the macro F1 is 1.0000, got 2.0000.",
-        ),
-        (macro_alone, "✗ Hint: return two tensors"),
-        (
-            lambda m: [t.float() for t in by_the_book(m)],
-            "✗ Hint: macro: return torch.float64, got torch.float32",
-        ),
-        (
-            lambda m: [t[None] for t in by_the_book(m)],
-            "✗ Hint: macro: return shape (), got (1,)",
-        ),
-        (
-            lambda m: [t.item() for t in by_the_book(m)],
-            "✗ Hint: macro: return a tensor, got float",
-        ),
-        (lambda m: m.nonsense, "✗ Hint: <lambda> raised AttributeError"),
+        (in_eval(weighted_by_batch), "○ Not yet: of the same predictions it says"),
+        (once, "✗ Hint: the model predicts in train mode"),
+        (in_eval(once), "✗ Hint: the forward pass still keeps a graph"),
+        (average("binary"), "✗ Hint: your code raised ValueError: Target is multicl"),
+        (average("micro"), "✗ Hint: that is the micro average. It is the accuracy"),
+        (average("weighted"), "✗ Hint: that is the weighted average. Each class"),
+        (lambda model, loader: 0.5, "✗ Hint: the macro F1 of all is 0."),
+        (average("macro"), "✓ Correct"),
+        (lambda *args: torch.tensor(average("macro")(*args)), "✓ Correct"),
+        (counted, "✓ Correct"),
+        (torch.inference_mode()(in_eval(once)), "✓ Correct"),
     ],
 )
-def test_f1_averages_tells_right_from_wrong(attempt, text):
-    assert repr(check.f1_averages(attempt)).startswith(text)
+def test_validate_tells_right_from_wrong(attempt, text):
+    assert repr(check.validate(attempt)).startswith(text)
 
 
-RIGHT = {name: letter for name, (letter, _) in check.RANKING.items()}
+def as_people_write_it(y, logits):
+    precision, recall, thresholds = precision_recall_curve(y, logits)
+    return thresholds[(2 * precision * recall / (precision + recall)).argmax()]
+
+
+def without_nan(y, logits):
+    precision, recall, thresholds = precision_recall_curve(y, logits)
+    f1 = 2 * precision * recall / (precision + recall)
+    return thresholds[np.nan_to_num(f1)[:-1].argmax()]
+
+
+def over_all_logits(y, logits):
+    return max(logits, key=lambda cut: f1_score(y, logits >= cut))
+
+
+def one_half(y, logits):
+    return 0.0
+
+
+def at_least(logits, threshold):
+    return logits >= threshold
+
+
+def above(logits, threshold):
+    return logits > threshold
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("best", "predict", "text"),
     [
-        (RIGHT, "✓ Correct"),
-        (RIGHT | {"0": " b"}, "✓ Correct"),
-        (..., "○ Not yet"),
-        (RIGHT | {"1": ...}, "○ Not yet"),
-        (RIGHT | {"0": "A"}, "✗ Hint: 0: A's class 2 counts as 0"),
-        (RIGHT | {"1": "B"}, "✗ Hint: 1: A's class 2 counts as 1"),
-        (RIGHT | {"nan": 5}, "✗ Hint: nan: A's class 2 is left out"),
-        ("BAA", "✗ Hint: keep the dict with its three names: 0, 1, nan"),
+        (lambda y, logits: None, at_least, "○ Not yet: best_threshold returned None"),
+        (as_people_write_it, above, "○ Not yet: where the highest logit is a 0"),
+        (as_people_write_it, at_least, "○ Not yet: where the highest logit is a 0"),
+        (without_nan, above, "✗ Hint: where the highest logit is a 0, 0.5 is a right"),
+        (one_half, at_least, "✗ Hint: where it is best to call everything a 1"),
+        (without_nan, lambda logits, t: t.nothing, "✗ Hint: your code raised Attri"),
+        (without_nan, at_least, "✓ Correct"),
+        (over_all_logits, at_least, "✓ Correct"),
+        (lambda y, x: over_all_logits(y, x) - 1e-6, above, "✓ Correct"),
+        (without_nan, lambda x, t: (x.numpy() >= t).astype(int), "✓ Correct"),
     ],
 )
-def test_ranking_tells_right_from_wrong(answer, text):
-    assert repr(check.ranking(answer)).startswith(text)
+def test_threshold_tells_right_from_wrong(best, predict, text):
+    assert repr(check.threshold(best, predict)).startswith(text)
 
 
-def test_ranking_is_scikit_learn_s():
-    truth, a, b = [0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 0, 0], [0, 0, 1, 2, 2, 1]
-    for name, letter in RIGHT.items():
-        score = {
-            model: sklearn_report(truth, said, 3, float(name))["macro avg"]["precision"]
-            for model, said in (("A", a), ("B", b))
-        }
-        assert max(score, key=score.get) == letter
+# --- the batch explorer ---------------------------------------------------------------
+
+
+def ten_classes():
+    truth = torch.randint(0, 10, (230,), generator=torch.Generator().manual_seed(0))
+    said = torch.where(random(230) > 1, truth.roll(1), truth)
+    return truth, said
+
+
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_explorer_s_means_are_scikit_learn_s(front_end, order):
+    truth, said = ten_classes()
+    by = truth.argsort(stable=True) if order == "sorted" else slice(None)
+    t, p = truth[by], said[by]
+    for size in (1, 7, 32, 230, 300):
+        batches = list(zip(t.split(size), p.split(size), strict=True))
+        for score, function in (("macro F1", f1), ("accuracy", accuracy_score)):
+            script = "m.meanOverBatches(...m.ordered(a[0], a[1], a[2]), a[3], a[4])"
+            argument = [truth.tolist(), said.tolist(), order, size, score]
+            expected = np.mean([function(*batch) for batch in batches])
+            assert front_end(BatchMeans, script, argument) == pytest.approx(expected)
+
+
+@pytest.fixture
+def batches(mount):
+    truth, said = ten_classes()
+    return mount(BatchMeans(truth=truth.tolist(), said=said.tolist()), width=400)
+
+
+def test_no_score_is_seen_before_the_guess(batches):
+    assert batches.locator("path.mp-curve").count() == 0
+    assert batches.locator("tbody td").all_inner_texts() == ["–"] * 4
+    batches.get_by_role("button", name="Lock my guess").click()
+    assert batches.locator("path.mp-curve").count() == 2
+    assert "–" not in batches.locator("tbody td").all_inner_texts()
+    batches.get_by_label("accuracy", exact=True).check()  # another curve, another guess
+    assert batches.evaluate("state.guess") is None
+    assert batches.locator("path.mp-curve").count() == 0
+
+
+def test_batch_size_by_keyboard_and_reset(batches):
+    batches.get_by_role("slider", name="Batch size").focus()
+    batches.keyboard.press("ArrowLeft")
+    assert batches.evaluate("state.size") == 99
+    batches.get_by_role("button", name="Lock my guess").click()
+    batches.keyboard.press("Tab")
+    batches.get_by_role("button", name="Reset").click()
+    assert batches.evaluate("[state.size, state.guess]") == [100, None]
+
+
+def test_lists_of_unequal_length_are_named():
+    with pytest.raises(TraitError, match="one length, got 2 and 4"):
+        BatchMeans(truth=[0, 1])
 
 
 # --- the widget -----------------------------------------------------------------------
@@ -207,18 +274,6 @@ def test_widget_s_report_is_scikit_learn_s(front_end, zero):
             atol=1e-6,
             err_msg=str(matrix),
         )
-
-
-def test_widget_s_threshold_counts_as_the_helper_does(front_end):
-    scores = [random(40, seed=2).double().tolist(), random(9, seed=3).double().tolist()]
-    y = torch.tensor([0] * 40 + [1] * 9)
-    for threshold in (-9, -0.5, 0, scores[1][0], 9):
-        ours = front_end(ReportFromMatrix, "m.matrixAt(...a)", [scores, threshold])
-        logits = torch.tensor([*scores[0], *scores[1]], dtype=torch.float64) - threshold
-        _, y_pred = predictions(nn.Identity(), [(logits, y)])
-        assert ours == [
-            [((y == i) & (y_pred == j)).sum().item() for j in (0, 1)] for i in (0, 1)
-        ]
 
 
 def test_widget_swaps_and_resizes(front_end):
@@ -294,16 +349,10 @@ def test_formula_is_written_out(front_end, matrix, zero, row, metric, text):
     assert front_end(ReportFromMatrix, "m.explain(...a)", argument) == text
 
 
-SCORES = [[-2.0, -1.0, 0.5], [-0.5, 1.0]]
-
-
 @pytest.mark.parametrize(
     "change",
     [
         {"matrix": [[3, 1], [0, 2]]},
-        {"scores": SCORES},
-        {"scores": SCORES, "mode": "threshold"},
-        {"threshold": -1.0},
         {"zero_division": "nan"},
     ],
 )
@@ -322,7 +371,7 @@ def test_no_two_widgets_share_a_matrix():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"counts": 3}, TypeError, "no setting 'counts'. It has: matrix, mode"),
+        ({"counts": 3}, TypeError, "no setting 'counts'. It has: matrix, zero"),
         ({"matrix": [[1]]}, TraitError, "matrix.* a list of length 2 to 4"),
         (
             {"matrix": [[1, 2], [3]]},
@@ -342,20 +391,6 @@ def test_no_two_widgets_share_a_matrix():
             TraitError,
             r"from 0 to 9999, not the \w+ True",
         ),
-        ({"scores": [[1.0]]}, TraitError, "scores must be two lists"),
-        ({"scores": [[1.0], []]}, TraitError, "two lists that are not empty"),
-        ({"scores": [1.0, 2.0]}, TraitError, "scores.* a list, not the float 1"),
-        (
-            {"scores": [[1.0], [math.nan]]},
-            TraitError,
-            r"-1000 to 1000, not the \w+ nan",
-        ),
-        ({"scores": [[1.0], ["a"]]}, TraitError, r"-1000 to 1000, not the \w+ 'a'"),
-        ({"scores": [[1.0], [True]]}, TraitError, r"-1000 to 1000, not the \w+ True"),
-        ({"mode": "threshold"}, TraitError, "mode 'threshold' needs scores, got none"),
-        ({"mode": "drag"}, TraitError, "mode"),
-        ({"threshold": 1001}, TraitError, "threshold.* from -1000 to 1000"),
-        ({"threshold": math.nan}, TraitError, "threshold.* not the float nan"),
         ({"zero_division": 0}, TraitError, "zero_division"),
     ],
 )
@@ -369,7 +404,7 @@ def test_bad_setting_is_named(settings, error, message):
 
 @pytest.fixture
 def explorer(mount):
-    return mount(ReportFromMatrix(scores=SCORES), width=400)
+    return mount(ReportFromMatrix(), width=400)
 
 
 def shown(page):
@@ -384,7 +419,8 @@ def test_explorer_starts_with_the_notes_example(explorer):
     expected = "0.333 1.000 0.500 1 1.000 0.500 0.667 4 0.600 5 "
     expected += "0.667 0.750 0.583 5 0.867 0.600 0.633 5"
     assert shown(explorer) == expected.split()
-    assert formula(explorer) == "recall, class 1: 2 / (2 + 2) = 0.500"
+    assert formula(explorer) == "Point at a number."  # nothing answers a prompt
+    assert explorer.locator("[aria-pressed='true']").count() == 0
 
 
 def test_explorer_by_keyboard_alone(explorer):
@@ -422,30 +458,6 @@ def test_explorer_swaps_grows_and_resets(explorer):
     assert shown(explorer)[8:12] == ["nan", "nan", "nan", "0"]
     explorer.get_by_role("button", name="Reset").click()
     assert shown(explorer) == before
-
-
-def test_explorer_drags_a_threshold(explorer):
-    explorer.get_by_label("drag a threshold on real scores").check()
-    assert explorer.locator(".report-matrix output").all_inner_texts() == [
-        "2",
-        "1",
-        "1",
-        "1",
-    ]
-    slider = explorer.get_by_role("slider", name="Threshold")
-    slider.focus()
-    explorer.keyboard.press("Home")
-    assert explorer.evaluate("state.threshold") == -2
-    assert explorer.locator(".report-matrix output").all_inner_texts() == [
-        "1",
-        "2",
-        "0",
-        "2",
-    ]
-    crosses = explorer.locator(".report-cross").get_attribute("d")
-    assert crosses.count("M") == 2
-    explorer.get_by_label("type the counts").check()
-    assert explorer.get_by_label("truth 1, predicted 0").input_value() == "2"
 
 
 def test_explorer_answers_to_the_mouse(explorer):

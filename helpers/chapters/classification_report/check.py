@@ -1,19 +1,131 @@
 """Checks of the chapter on the classification report."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from sklearn.metrics import f1_score
+from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import (
-    Verdict,
-    checks_function,
-    correct,
-    hint,
-    letters,
-    wrong_tensor,
-)
+from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
+
+# --- 1. repair a validation loop -----------------------------------------------------
+
+
+class _Echo(nn.Module):
+    """Returns its input as logits; in train mode other logits, as dropout would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modes, self.grads = set(), set()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.modes.add(self.training)
+        self.grads.add(torch.is_grad_enabled())
+        return x.roll(1, dims=1) if self.training else x
+
+
+TRUTH = torch.tensor([0] * 20 + [1] * 10 + [2] * 5)
+SAID = torch.tensor([0] * 17 + [1] * 3 + [1] * 8 + [0, 2] + [2] * 3 + [1, 0])
+
+
+def validate(fn: Callable[[nn.Module, Iterable], float]) -> Verdict:
+    """Check a validation loop that should return the macro F1 of all predictions.
+
+    Args:
+        fn: takes a model and a loader of ``(x, y)``; returns the macro F1.
+    """
+    try:
+        return _validated(fn)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+
+
+def _validated(fn) -> Verdict:
+    logits = 4 * nn.functional.one_hot(SAID, 3).float()
+    model, scores = _Echo(), {}
+    for size in (len(TRUTH), 8):  # the last batch of 8 holds 3 samples
+        loader = list(zip(logits.split(size), TRUTH.split(size), strict=True))
+        result = fn(model.train(), loader)
+        if result is None:
+            return not_yet("validate returned None. Return the macro F1.")
+        scores[size] = float(result)
+    whole, parts = scores.values()
+    if abs(whole - parts) > 1e-6:
+        found = f"{whole:.3f} in one batch, and {parts:.3f} in batches of 8"
+        return not_yet(f"of the same predictions it says {found}.")
+    if True in model.modes:
+        return hint("the model predicts in train mode, as dropout must not.")
+    if True in model.grads:
+        return hint("the forward pass still keeps a graph for each batch.")
+    right = {name: f1_score(TRUTH, SAID, average=name) for name in AVERAGES}
+    for name, advice in AVERAGES.items():
+        if name != "macro" and abs(whole - right[name]) < 1e-6:
+            return hint(f"that is the {name} average. {advice}")
+    if abs(whole - right["macro"]) > 1e-6:
+        return hint(f"the macro F1 of all is {right['macro']:.4f}, got {whole:.4f}.")
+    return correct("one score for all predictions, whatever the batch size.")
+
+
+AVERAGES = {
+    "macro": "",
+    "micro": "It is the accuracy again.",
+    "weighted": "Each class should weigh the same.",
+}
+
+
+# --- 2. choose a threshold -----------------------------------------------------------
+
+# What is true, the logits, and what is special about them.
+CASES = [
+    ([0, 1, 1, 0, 0], [2.0, 1.0, 0.5, -1.0, -2.0], "the highest logit is a 0"),
+    ([1, 0, 1, 1], [3.0, 0.0, 2.0, -5.0], "it is best to call everything a 1"),
+    ([1, 1, 0, 1, 0, 0], [2.0, 1.0, 1.0, 1.0, 0.0, -1.0], "three logits are equal"),
+    ([0, 0, 0, 1, 0, 0, 0], [-1.0, -2.0, -0.5, -0.2, -3.0, -4.0, -5.0], "all are low"),
+]
+
+
+def threshold(
+    best_threshold: Callable[[Tensor, Tensor], float],
+    predict: Callable[[Tensor, float], Tensor],
+) -> Verdict:
+    """Check a threshold with the highest F1, and the predictions that it makes.
+
+    Args:
+        best_threshold: takes classes and logits ``(N,)``, returns a threshold.
+        predict: takes logits ``(N,)`` and that threshold, returns the classes.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of 0 / 0, which the verdict speaks of
+            return _chosen(best_threshold, predict)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+
+
+def _chosen(best_threshold, predict) -> Verdict:
+    for number, (truth, values, special) in enumerate(CASES):
+        y, logits = torch.tensor(truth), torch.tensor(values, dtype=torch.float64)
+        best = max(f1_score(y, logits >= cut) for cut in logits)
+        found = best_threshold(y, logits)
+        if found is None:
+            return not_yet("best_threshold returned None.")
+        got = f1_score(y, torch.as_tensor(predict(logits, found)).long())
+        if got > best - 1e-9:
+            continue
+        if abs(f1_score(y, logits >= float(found)) - best) < 1e-9:
+            return hint(
+                f"where {special}, {float(found):g} is a right threshold, and predict "
+                f"loses the sample that lies on it: F1 is {got:.3f}, not {best:.3f}."
+            )
+        what = f"where {special}, the threshold {float(found):g} gives F1 = {got:.3f}"
+        verdict = not_yet if number == 0 else hint
+        return verdict(f"{what}; another one gives {best:.3f}.")
+    return correct("no cut through these logits has a higher F1.")
+
+
+# --- 3. backwards --------------------------------------------------------------------
 
 called = NumberCheck(
     prompt="Precision 0.75, recall 0.60, support 50: how many were called that class?",
@@ -30,96 +142,3 @@ called = NumberCheck(
         Hint(66, 67, "the support is not all hits. Begin with the recall."),
     ],
 )
-
-# Hits only; a class never predicted; a class never hit; four classes of unlike size.
-MATRICES = {
-    "a perfect model": [[3, 0], [0, 5]],
-    "the notes' matrix": [[1, 0], [2, 2]],
-    "a class that is never predicted": [[4, 0, 1], [1, 0, 2], [0, 0, 3]],
-    "a class that is predicted and never hit": [[0, 2], [1, 4]],
-    "four classes": [[9, 1, 0, 0], [2, 5, 1, 1], [0, 0, 2, 7], [1, 0, 0, 30]],
-}
-
-
-def _f1_averages(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    support, predicted = matrix.sum(dim=1), matrix.sum(dim=0)
-    f1 = 2 * matrix.diag().double() / (support + predicted)
-    return f1.mean(), (f1 * support).sum() / support.sum()
-
-
-@checks_function(lambda fn: fn(torch.tensor([[1, 0], [2, 2]])))
-def f1_averages(fn: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Verdict:
-    """Check macro and weighted F1 of a confusion matrix.
-
-    Args:
-        fn: takes counts ``(C, C)``, returns two float64 tensors ``()``.
-    """
-    for name, rows in MATRICES.items():
-        matrix = torch.tensor(rows)
-        result, expected = fn(matrix), _f1_averages(matrix)
-        if not isinstance(result, (tuple, list)) or len(result) != 2:
-            return hint("return two tensors: macro, weighted.")
-        for which, given, right in zip(
-            ("macro", "weighted"), result, expected, strict=True
-        ):
-            fault = wrong_dtype_or_shape(given, right)
-            if fault:
-                return hint(f"{which}: {fault}")
-            if not torch.isclose(given, right, atol=1e-6):
-                return _wrong_value(name, which, given, right, matrix, expected)
-    return correct(
-        "2 hits / (support + predicted) is never 0 / 0 if a class has samples."
-    )
-
-
-def wrong_dtype_or_shape(given: object, right: Tensor) -> str | None:
-    """Return what is wrong with one of the two averages, if anything is."""
-    if isinstance(given, Tensor) and given.dtype != right.dtype:
-        return f"return {right.dtype}, got {given.dtype}. Count in double()."
-    fault = wrong_tensor(given, right)
-    return fault.text if fault else None
-
-
-def _wrong_value(
-    name: str,
-    which: str,
-    given: Tensor,
-    right: Tensor,
-    matrix: Tensor,
-    expected: tuple[Tensor, Tensor],
-) -> Verdict:
-    """Name the likely mistake behind a wrong average."""
-    finding = f"for {name} the {which} F1 is {right:.4f}, got {given:.4f}."
-    hits = matrix.diag().double()
-    precision, recall = hits / matrix.sum(dim=0), hits / matrix.sum(dim=1)
-    p, r = precision.mean(), recall.mean()
-    if given.isnan():
-        return hint(f"{finding} A precision of 0 / 0, or 0 hits, must give an F1 of 0.")
-    if torch.isclose(given, 2 * p * r / (p + r)):
-        return hint(f"{finding} Average the classes' F1s, not precision and recall.")
-    if torch.isclose(given, _f1_averages(matrix.T)[1]):
-        return hint(f"{finding} Weigh by the true samples: rows, not columns.")
-    if torch.isclose(given, expected[which == "macro"]):
-        return hint(f"{finding} Return macro first, then weighted.")
-    return hint(finding)
-
-
-RANKING = {
-    "0": ("B", "A's class 2 counts as 0: (0.500 + 1 + 0) / 3."),
-    "1": ("A", "A's class 2 counts as 1: (0.500 + 1 + 1) / 3."),
-    "nan": ("A", "A's class 2 is left out: (0.500 + 1) / 2."),
-}
-
-OF_B = "B has (1 + 0.500 + 0.500) / 3."
-
-
-def ranking(answer: object) -> Verdict:
-    """Check which of two models wins for each value of zero_division.
-
-    Args:
-        answer: dict from "0", "1" and "nan" to "A" or "B".
-    """
-    ask = 'write "A" or "B" for each of the three values.'
-    praise = "never to predict a class pays, unless 0 / 0 counts as 0."
-    key = {name: (right, f"{of_a} {OF_B}") for name, (right, of_a) in RANKING.items()}
-    return letters(answer, key, "three", ask, praise)

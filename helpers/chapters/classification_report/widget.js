@@ -15,14 +15,6 @@ export function resize(matrix, size) {
   );
 }
 
-// What a threshold makes of the scores of class 0 and of class 1.
-export function matrixAt(scores, threshold) {
-  return scores.map((list) => {
-    const above = list.filter((score) => score > threshold).length;
-    return [list.length - above, above];
-  });
-}
-
 // The cells of a number's numerator and, besides these, of its denominator.
 export function cellsOf(matrix, row, metric) {
   const all = matrix.flatMap((line, i) => line.map((_, j) => [i, j]));
@@ -117,56 +109,13 @@ const START = {
     [1, 0],
     [2, 2],
   ],
-  threshold: 0,
   zero_division: "0",
 };
 const title = (metric) => (metric === "f1-score" ? "F1" : metric);
 const whole = (value) => Number.isInteger(value) && 0 <= value && value <= 9999;
 
-// Every sample as a mark on a line: a dot if the threshold has it right, a cross if not.
-function strip(scores, threshold, [low, high]) {
-  const [width, left, right] = [340, 46, 8];
-  const px = (v) => left + ((v - low) / (high - low)) * (width - left - right);
-  const marks = { correct: "", pitfall: "" };
-  scores.forEach((list, c) =>
-    list.forEach((score, i) => {
-      const [x, y] = [px(score).toFixed(1), (72 - 60 * c + ((i * 0.618) % 1) * 38).toFixed(1)];
-      if (score > threshold === (c === 1)) marks.correct += `M${x},${y}h0`;
-      else marks.pitfall += `M${x - 2.5},${y - 2.5}l5,5m0,-5l-5,5`;
-    }),
-  );
-  return svg(
-    "svg",
-    {
-      class: "report-strip",
-      viewBox: `0 0 ${width} 132`,
-      "aria-hidden": "true",
-      focusable: "false",
-    },
-    ...[1, 0].map((c) => svg("text", { x: 0, y: 95 - 60 * c }, `class ${c}`)),
-    ...[low, high].map((v) =>
-      svg("text", { x: px(v), y: 128, "text-anchor": v === low ? "start" : "end" }, format(v, 0)),
-    ),
-    svg("path", { class: "report-dot mp-correct", d: marks.correct }),
-    svg("path", { class: "report-cross mp-pitfall", d: marks.pitfall }),
-    svg("line", { class: "mp-marker", x1: px(threshold), x2: px(threshold), y1: 6, y2: 116 }),
-  );
-}
-
 function render({ model, el: host }) {
-  let [chosen, built, cells, numbers] = [["1", "recall"], "", [], []];
-  const scores = () => model.get("scores");
-  const dragging = () => model.get("mode") === "threshold" && scores().length > 0;
-  const current = () =>
-    dragging() ? matrixAt(scores(), model.get("threshold")) : model.get("matrix");
-  const mode = choice(
-    "Matrix",
-    [
-      ["matrix", "type the counts"],
-      ["threshold", "drag a threshold on real scores"],
-    ],
-    (v) => update(model, "mode", v),
-  );
+  let [chosen, built, cells, numbers] = [null, 0, [], []];
   const classes = choice(
     "Classes",
     [2, 3, 4].map((n) => [n, String(n)]),
@@ -177,18 +126,9 @@ function render({ model, el: host }) {
     ["0", "1", "nan"].map((v) => [v, v]),
     (v) => update(model, "zero_division", v),
   );
-  const ends = scores()
-    .flat()
-    .reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]);
-  const range = [Math.floor(ends[0]), Math.max(Math.ceil(ends[1]), Math.floor(ends[0]) + 1)];
-  const threshold = slider("Threshold", { min: range[0], max: range[1], step: 0.01 }, (v) =>
-    update(model, "threshold", v),
+  const [matrixTable, reportTable] = ["matrix", "numbers"].map((name) =>
+    el("table", { class: `report-${name}` }),
   );
-  const [matrixTable, reportTable, dots] = [
-    el("table", { class: "report-matrix" }),
-    el("table", { class: "report-numbers" }),
-    el("div"),
-  ];
   const formula = el("p", { "aria-live": "polite" });
   const counts = el(
     "div",
@@ -200,33 +140,23 @@ function render({ model, el: host }) {
       "Swap y_true and y_pred",
     ),
   );
-  const slide = el("div", {}, threshold.root, dots);
-  const reset = resetButton(model, START);
+  const reset = resetButton(model, START, () => {
+    chosen = null;
+    paint();
+  });
 
-  function cell(i, j, editable) {
-    const name = `truth ${i}, predicted ${j}`;
-    const field = editable
-      ? numberField(name, 1, whole, (value) =>
-          update(
-            model,
-            "matrix",
-            model
-              .get("matrix")
-              .map((row, r) => row.map((old, c) => (r === i && c === j ? value : old))),
-          ),
-        )
-      : null;
-    const [out, sign] = [el("output"), el("span", { "aria-hidden": "true" })];
-    return {
-      i,
-      j,
-      set: (value) => {
-        if (field) field.set(value);
-        else out.textContent = value;
-      },
-      sign,
-      root: el("td", {}, sign, field ? field.root : out),
-    };
+  function cell(i, j) {
+    const field = numberField(`truth ${i}, predicted ${j}`, 1, whole, (value) =>
+      update(
+        model,
+        "matrix",
+        model
+          .get("matrix")
+          .map((row, r) => row.map((old, c) => (r === i && c === j ? value : old))),
+      ),
+    );
+    const sign = el("span", { "aria-hidden": "true" });
+    return { i, j, set: field.set, sign, root: el("td", {}, sign, field.root) };
   }
 
   function number(row, metric) {
@@ -244,7 +174,7 @@ function render({ model, el: host }) {
     return el("td", {}, button);
   }
 
-  function build(size, editable) {
+  function build(size) {
     [cells, numbers] = [[], []];
     const ids = Array.from({ length: size }, (_, i) => i);
     const heads = (texts) =>
@@ -254,7 +184,7 @@ function render({ model, el: host }) {
         el("tr", {}, el("td"), ...texts.map((text) => el("th", { scope: "col" }, text))),
       );
     const line = (text, ...tds) => el("tr", {}, el("th", { scope: "row" }, text), ...tds);
-    cells = ids.flatMap((i) => ids.map((j) => cell(i, j, editable)));
+    cells = ids.flatMap((i) => ids.map((j) => cell(i, j)));
     matrixTable.replaceChildren(
       el("caption", {}, "Confusion matrix: each row a true class"),
       heads(ids.map((j) => `said ${j}`)),
@@ -282,17 +212,26 @@ function render({ model, el: host }) {
         ...["macro avg", "weighted avg"].map((row) => line(row, ...all.map((m) => number(row, m)))),
       ),
     );
-    if (!numbers.some((n) => `${[n.row, n.metric]}` === `${chosen}`)) chosen = ["1", "recall"];
+    if (!numbers.some((n) => `${[n.row, n.metric]}` === `${chosen}`)) chosen = null;
+  }
+
+  function written(matrix, nothing) {
+    const whose = chosen[0].length === 1 ? `class ${chosen[0]}` : chosen[0];
+    const name = `${chosen}` === "accuracy,f1-score" ? "accuracy" : `${title(chosen[1])}, ${whose}`;
+    return [el("strong", {}, name), `: ${explain(matrix, nothing, ...chosen)}`];
   }
 
   function paint() {
-    const [matrix, nothing] = [current(), { 0: 0, 1: 1, nan: NaN }[model.get("zero_division")]];
-    const key = `${matrix.length} ${dragging()}`;
-    if (key !== built) {
-      build(matrix.length, !dragging());
-      built = key;
+    const [matrix, nothing] = [
+      model.get("matrix"),
+      { 0: 0, 1: 1, nan: NaN }[model.get("zero_division")],
+    ];
+    if (matrix.length !== built) {
+      build(matrix.length);
+      built = matrix.length;
     }
-    const [all, { top, rest }] = [report(matrix, nothing), cellsOf(matrix, ...chosen)];
+    const all = report(matrix, nothing);
+    const { top, rest } = chosen ? cellsOf(matrix, ...chosen) : { top: [], rest: [] };
     const among = (list, { i, j }) => list.some(([r, c]) => r === i && c === j);
     for (const each of cells) {
       const role = among(top, each) ? "correct" : among(rest, each) ? "pitfall" : "";
@@ -304,27 +243,21 @@ function render({ model, el: host }) {
       button.textContent = format(all[row][metric], metric === "support" ? 0 : 3);
       button.setAttribute("aria-pressed", `${[row, metric]}` === `${chosen}`);
     }
-    const whose = chosen[0].length === 1 ? `class ${chosen[0]}` : chosen[0];
-    const name = `${chosen}` === "accuracy,f1-score" ? "accuracy" : `${title(chosen[1])}, ${whose}`;
-    formula.replaceChildren(el("strong", {}, name), `: ${explain(matrix, nothing, ...chosen)}`);
-    mode.set(dragging() ? "threshold" : "matrix");
+    formula.replaceChildren(...(chosen ? written(matrix, nothing) : ["Point at a number."]));
     classes.set(matrix.length);
     zero.set(model.get("zero_division"));
-    threshold.set(model.get("threshold"));
-    [mode.root.hidden, counts.hidden, slide.hidden] = [!scores().length, dragging(), !dragging()];
-    if (dragging()) dots.replaceChildren(strip(scores(), model.get("threshold"), range));
   }
   host.append(
     el(
       "div",
       { class: "mp report", role: "group", "aria-label": "Report explorer" },
-      controls(mode.root, counts, slide, el("div", { class: "mp-row" }, zero.root, reset)),
+      controls(counts, el("div", { class: "mp-row" }, zero.root, reset)),
       el("div", { class: "mp-grid" }, matrixTable, reportTable),
       formula,
-      el("p", { class: "mp-soft" }, "◆ counted · ◇ only in what it is divided by"),
+      el("p", { class: "mp-soft" }, "◆ counted · ◇ only in the denominator"),
     ),
   );
-  return follow(model, ["matrix", "scores", "mode", "threshold", "zero_division"], paint);
+  return follow(model, ["matrix", "zero_division"], paint);
 }
 
 export default { render };

@@ -1,0 +1,161 @@
+const SIZES = [1, 200];
+
+const mean = (values) => values.reduce((total, v) => total + v, 0) / values.length;
+
+// The mean F1 of the classes that occur in either list, as scikit-learn's f1_score has it.
+export function macroF1(truth, said) {
+  return mean(
+    [...new Set([...truth, ...said])].map((c) => {
+      const hits = truth.filter((t, i) => t === c && said[i] === c).length;
+      const all = [...truth, ...said].filter((v) => v === c).length;
+      return (2 * hits) / all;
+    }),
+  );
+}
+
+export function accuracy(truth, said) {
+  return mean(truth.map((t, i) => Number(t === said[i])));
+}
+
+const SCORES = { "macro F1": macroF1, accuracy };
+
+export function ordered(truth, said, order) {
+  if (order === "shuffled") return [truth, said];
+  const places = truth.map((_, i) => i).sort((a, b) => truth[a] - truth[b] || a - b);
+  return [truth, said].map((list) => places.map((i) => list[i]));
+}
+
+export function meanOverBatches(truth, said, size, score) {
+  const scores = [];
+  for (let i = 0; i < truth.length; i += size)
+    scores.push(SCORES[score](truth.slice(i, i + size), said.slice(i, i + size)));
+  return mean(scores);
+}
+
+function render({ model, el: host }) {
+  const place = (value) => update(model, "size", Math.round(value));
+  const again = (name) => (value) => {
+    update(model, "guess", null); // another curve, another guess
+    update(model, name, value);
+  };
+  const order = choice(
+    "Samples",
+    [
+      ["sorted", "sorted by class"],
+      ["shuffled", "shuffled"],
+    ],
+    again("order"),
+  );
+  const score = choice(
+    "Score",
+    [
+      ["macro F1", "macro F1"],
+      ["accuracy", "accuracy"],
+    ],
+    again("score"),
+  );
+  const prompt = el("p", { "aria-live": "polite" });
+  const frame = el("div", { class: "mp-large" });
+  const size = slider("Batch size", { min: SIZES[0], max: SIZES[1], step: 1 }, (value) => {
+    if (Number.isInteger(value)) place(value);
+  });
+  const lock = el("button", {
+    type: "button",
+    onclick: () => update(model, "guess", model.get("guess") === null ? model.get("size") : null),
+  });
+  const cells = [0, 1].map(() => [0, 1].map(() => el("td")));
+  const heads = [
+    ["pitfall", "mean over batches"],
+    ["correct", "once for all"],
+  ].map(([role, name]) =>
+    el(
+      "th",
+      { scope: "col", class: `mp-${role}` },
+      el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
+      name,
+    ),
+  );
+  const row = (name, i) => el("tr", {}, el("th", { scope: "row" }, name), ...cells[i]);
+  const table = el(
+    "table",
+    { "aria-live": "polite" },
+    el("thead", {}, el("tr", {}, el("td"), ...heads)),
+    el("tbody", {}, row("at your guess", 0), row("now", 1)),
+  );
+  const reset = resetButton(model, {
+    guess: null,
+    order: "sorted",
+    score: "macro F1",
+    size: 100,
+  });
+  let [curve, once, chart] = [[], 0, null];
+
+  function redraw() {
+    const [chosen, what, guess] = ["order", "score", "guess"].map((name) => model.get(name));
+    const [truth, said] = ordered(model.get("truth"), model.get("said"), chosen);
+    once = SCORES[what](truth, said);
+    curve = Array.from({ length: SIZES[1] }, (_, i) => [
+      i + 1,
+      meanOverBatches(truth, said, i + 1, what),
+    ]);
+    order.set(chosen);
+    score.set(what);
+    lock.textContent = guess === null ? "Lock my guess" : "Guess again";
+    const farthest = curve.reduce((a, b) =>
+      Math.abs(b[1] - once) > Math.abs(a[1] - once) ? b : a,
+    );
+    prompt.textContent =
+      guess === null
+        ? "Which batch size takes the mean farthest from the value for all? " +
+          "Put the dotted line there, then lock your guess."
+        : `Your guess: ${guess}. The farthest is ${farthest[0]}. Now drag the line.`;
+    chart = plot({
+      title: what,
+      x: SIZES,
+      xTicks: [1, 50, 100, 150, 200],
+      xLabel: "batch size",
+      y: [0, 1.05],
+      yTicks: [0, 0.5, 1],
+      onpick: place,
+    });
+    if (guess !== null)
+      chart.draw([
+        { role: "correct", points: SIZES.map((n) => [n, once]) },
+        { role: "pitfall", points: curve },
+      ]);
+    frame.replaceChildren(chart.root);
+    move();
+  }
+
+  function move() {
+    const [guess, now] = ["guess", "size"].map((name) => model.get(name));
+    size.set(now);
+    chart.mark(now);
+    [guess, now].forEach((n, i) => {
+      const hidden = guess === null;
+      cells[i][0].textContent = hidden ? "–" : format(curve[n - 1][1], 3);
+      cells[i][1].textContent = hidden ? "–" : format(once, 3);
+    });
+    chart.dots(guess === null ? [] : [{ role: "pitfall", at: curve[now - 1] }]);
+  }
+
+  host.append(
+    el(
+      "div",
+      { class: "mp", role: "group", "aria-label": "Batch explorer" },
+      el("div", { class: "mp-row" }, order.root, score.root, reset),
+      prompt,
+      frame,
+      size.root,
+      el("div", { class: "mp-row" }, lock),
+      table,
+    ),
+  );
+  const stops = [
+    follow(model, ["truth", "said", "order", "score", "guess"], redraw),
+    follow(model, ["size"], move),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+export default { render };
