@@ -28,6 +28,6 @@ class ModeExplorer(LiveTraining):
     height_px = (673, 655)
 
     mode = Enum(MODES, "train").tag(sync=True)
-    size = Enum([2, 8, 64], 2).tag(sync=True)
+    size = Enum([2, 8, 64], 8).tag(sync=True)
     guess = Whole(None, allow_none=True, min=0, max=100).tag(sync=True)
     data = Fixed(partial(digits_as_text, 500, 200)).tag(sync=True)
