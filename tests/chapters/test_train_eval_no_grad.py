@@ -68,6 +68,32 @@ def with_helper(model, batches):
         return sum(F.cross_entropy(model(x), y).item() for x, y in batches) / 3
 
 
+@torch.no_grad()
+def at_once(model, batches):
+    with evaluating(model):
+        x, y = map(torch.cat, zip(*batches, strict=True))
+        return F.cross_entropy(model(x), y).item()
+
+
+def listed(model, batches):
+    with evaluating(model):
+        return [F.cross_entropy(model(x), y).item() for x, y in batches]
+
+
+def items_only(model, batches):
+    model.eval()
+    losses = [F.cross_entropy(model(x), y).item() for x, y in batches]
+    model.train()
+    return sum(losses) / len(batches)
+
+
+def frozen(model, batches):
+    model.requires_grad_(False)
+    mean = items_only(model, batches)
+    model.requires_grad_(True)
+    return mean
+
+
 STUB = validation(back=False)
 GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
 
@@ -98,7 +124,7 @@ GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
         (
             validation(),
             epoch(validation()),
-            "✗ Hint: 6 passes of the validation are recorded. eval() does not stop",
+            r"✗ Hint: 6 passes of the validation are recorded. eval\(\) does not stop",
         ),
         (
             validation(torch.no_grad, eval_mode=False),
@@ -117,11 +143,19 @@ GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
             lambda *args: epoch(GOOD)(*args) and None,
             "✗ Hint: train_epoch must still return the list",
         ),
+        (at_once, epoch(at_once), "✓ Correct"),
+        (
+            listed,
+            epoch(listed),
+            "✗ Hint: validate must return .* one number, got a list",
+        ),
+        (items_only, epoch(items_only), r"✗ Hint: 6 passes .*; .item\(\) drops"),
+        (frozen, epoch(frozen), "✗ Hint: nothing is recorded, since the weights are"),
         (GOOD, torch.no_grad()(epoch(GOOD)), "✗ Hint: your code raised RuntimeError"),
     ],
 )
 def test_repair_tells_right_from_wrong(validate, train_epoch, text):
-    assert repr(check.repair(validate, train_epoch)).startswith(text)
+    assert re.match(text, repr(check.repair(validate, train_epoch)))
 
 
 def test_repair_leaves_the_reader_s_random_numbers_alone():
@@ -211,11 +245,27 @@ def setting(*kinds, train=True):
     return set_modes
 
 
+def eval_if_norm(module):
+    if isinstance(module, check.NORMS):
+        module.eval()
+
+
 def top_level_only(model):
     model.train()
     for child in model:
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
             child.eval()
+    return model
+
+
+def by_children(model):
+    """Set the modes from layer to layer; a model that is one norm has no children."""
+
+    def freeze(parent):
+        for child in parent.children():
+            child.eval() if isinstance(child, check.NORMS) else freeze(child)
+
+    freeze(model.train())
     return model
 
 
@@ -242,6 +292,8 @@ def changed_after(change):
         (lambda model: model.train() and None, "✗ Hint: .* return the model"),
         (lambda model: model.eval() and None, "✗ Hint: .* return the model"),
         (setting(), r"✗ Hint: BatchNorm2d at '0.1' is in train\(\) mode"),
+        (by_children, r"✗ Hint: the model itself \(BatchNorm2d\) is in train\(\)"),
+        (lambda model: setting()(model).apply(eval_if_norm), "✓ Correct"),
         (top_level_only, r"✗ Hint: BatchNorm2d at '0.1' is in train\(\)"),
         (setting(nn.BatchNorm2d), r"✗ Hint: BatchNorm1d at '1.2' is in train\(\)"),
         (
@@ -366,7 +418,7 @@ FOUND = """(() => {
   }
   const before = [...net.norm.mean];
   const cells = ["train", "eval"].map((mode) => [2, 8, 64].map((size) => {
-    const dots = m.strip(net, data, mode, size, 1).map((dot) => dot.probability);
+    const dots = m.strip(net, data, mode, size, 1);
     return [m.score(net, data, mode, size, 1), Math.max(...dots) - Math.min(...dots)];
   }));
   return { cells, same: before.every((v, i) => v === net.norm.mean[i]) };
@@ -403,32 +455,40 @@ def test_explorer_makes_60_steps_a_second(front_end):
     assert front_end(ModeExplorer, timed, ModeExplorer().data) < 1000 / 60
 
 
-def test_explorer_shows_nothing_before_a_guess_and_both_modes_after(mount):
-    page = mount(ModeExplorer(size=2), width=400)
+def test_explorer_tests_what_is_trained_and_guessed_and_keeps_all_six(mount):
+    page = mount(ModeExplorer(), width=400)
+    test = page.get_by_role("button", name="Test", exact=True)
+    guess = page.get_by_label("Right, in % (your guess)")
     assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
     assert page.locator(".mp-dot").count() == 0
+    assert guess.input_value() == ""
     height = page.locator(".mp").bounding_box()["height"]
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.body.innerText.includes('150 of 150')")
-    page.get_by_label("Right, in % (your guess), as a number").fill("70")
-    page.get_by_role("button", name="Run 20").click()
-    assert page.locator(".mp-dot").count() == 20
+    page.wait_for_function("document.body.innerText.includes('150: now guess')")
+    assert test.is_disabled()
+    guess.fill("101")
+    assert test.is_disabled()
+    guess.fill("70")
     assert page.evaluate("window.state.guess") == 70
-    page.get_by_role("radio", name="eval()").check()
-    page.get_by_role("button", name="Run 20").click()
-    assert page.locator(".mp-dot").count() == 40
+    for mode in ("train()", "eval()"):
+        page.get_by_role("radio", name=mode).check()
+        for size in ("2", "8", "64"):
+            page.get_by_role("radio", name=size, exact=True).check()
+            test.click()
+    assert page.locator(".mp-dot").count() == 120
     assert page.locator(".mp").bounding_box()["height"] == height
     rows = [
         row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()
     ]
-    assert rows[0] == ["70%", "70%"]
-    in_train, in_eval = (int(text.rstrip("%")) for text in rows[1])
-    assert in_train < 65
-    assert in_eval > 85
-    assert rows[3][1].startswith("always")
-    page.get_by_role("radio", name="64").check()
+    assert [row[0] for row in rows] == ["70%"] * 6
+    right = [int(row[1].rstrip("%")) for row in rows]
+    assert right[0] < 65 < right[2] < right[4]  # in train(), as the batches grow
+    assert len(set(right[1::2])) == 1
+    assert all(row[2].startswith("always") for row in rows[1::2])
+    assert not any(row[2].startswith("always") for row in rows[::2])
+    page.get_by_role("button", name="Reset").click()
     assert page.locator(".mp-dot").count() == 0
-    assert page.evaluate("window.state.guess") is None
+    assert test.is_disabled()  # it is not trained
 
 
 @pytest.mark.parametrize(

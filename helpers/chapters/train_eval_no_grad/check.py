@@ -16,7 +16,7 @@ from helpers.exercises.verdicts import (
 
 # --- 1. repair a loop ----------------------------------------------------------------
 
-HELD_OUT, TRAINED = 5, 8  # samples in a batch, by which the passes are told apart
+HELD_OUT, TRAINED = 5, 8  # samples in a batch: a pass of 8 is a training step
 
 
 def repair(validate: Callable, train_epoch: Callable) -> Verdict:
@@ -43,37 +43,46 @@ def _repaired(validate, train_epoch) -> Verdict:
     hidden = nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout()
     model = nn.Sequential(*hidden, nn.Linear(6, 3))
     loader, held_out = _batches(25, TRAINED), _batches(3, HELD_OUT)
-    passes = {HELD_OUT: [], TRAINED: []}
+    steps, tests = [], []
 
     def note(module, inputs, output):
-        modes = {part.training for part in module.modules()}
-        passes[len(inputs[0])].append((modes, output.requires_grad))
+        modes, rows = {part.training for part in module.modules()}, len(inputs[0])
+        grad = output.requires_grad, torch.is_grad_enabled()
+        (steps if rows == TRAINED else tests).append((rows, modes, *grad))
 
     model.register_forward_hook(note)
     before = model[0].weight.detach().clone()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     history = train_epoch(model, loader, held_out, optimizer)
-    asleep = sum(modes != {True} for modes, _ in passes[TRAINED])
-    recorded = sum(grad for _, grad in passes[HELD_OUT])
-    if asleep and recorded:
+    left_on = sum(modes != {True} for _, modes, *_ in steps)
+    recorded = sum(grad for *_, grad, _ in tests)
+    if left_on and recorded:
         return not_yet(
-            f"{asleep} of 25 training steps run in eval mode, and {recorded} passes of "
+            f"{left_on} of 25 training steps run in eval mode, and {recorded} passes of "
             "the validation are recorded for backward()."
         )
-    if len(passes[TRAINED]) != 25 or torch.equal(before, model[0].weight):
+    if len(steps) != 25 or torch.equal(before, model[0].weight):
         return hint("train_epoch must still train, once on each batch.")
-    if len(passes[HELD_OUT]) != 6:
+    if (
+        sum(rows for rows, *_ in tests) != 2 * 3 * HELD_OUT
+    ):  # one by one, or all at once
         return hint("train_epoch must still validate after every tenth batch.")
-    if any(modes != {False} for modes, _ in passes[HELD_OUT]):
+    if any(modes != {False} for _, modes, *_ in tests):
         return hint("a pass of the validation runs in train mode.")
-    if asleep:
+    if left_on:
         return hint(
-            f"{asleep} of 25 training steps run in eval mode. Who calls train() after "
+            f"{left_on} of 25 training steps run in eval mode. Who calls train() after "
             "the first validation?"
         )
     if recorded:
         return hint(
-            f"{recorded} passes of the validation are recorded. eval() does not stop that."
+            f"{recorded} passes of the validation are recorded. eval() does not stop "
+            "that; .item() drops a graph only once it is built."
+        )
+    if any(enabled for *_, enabled in tests):
+        return hint(
+            "nothing is recorded, since the weights are frozen. To make them trainable "
+            "again frees those too that were frozen on purpose: leave requires_grad alone."
         )
     return _values(model, validate, history, held_out)
 
@@ -83,13 +92,18 @@ def _values(model, validate, history, held_out) -> Verdict:
     if not isinstance(history, list) or len(history) != 2:
         return hint("train_epoch must still return the list of both results.")
     found = validate(model, held_out)
+    try:
+        number = float(found)
+    except (TypeError, ValueError, RuntimeError):  # a list, None, several losses
+        kind = type(found).__name__
+        return hint(f"validate must return the mean loss, one number, got a {kind}.")
     model.eval()
     with torch.no_grad():
         losses = [nn.functional.cross_entropy(model(x), y) for x, y in held_out]
     right = torch.stack(losses).mean().item()
-    if abs(float(found) - right) > 1e-4:
+    if abs(number - right) > 1e-4:
         return hint(
-            f"validate must return the mean loss, {right:.4f}, got {float(found):.4f}."
+            f"validate must return the mean loss, {right:.4f}, got {number:.4f}."
         )
     return correct("every training step in train mode, no validation recorded.")
 
@@ -161,7 +175,7 @@ def train_with_frozen_norms(fn: Callable[[nn.Module], nn.Module]) -> Verdict:
     Args:
         fn: takes a model of any depth and mode, sets its modes, and returns it.
     """
-    for model in (_nested(), _nested().eval()):
+    for model in (_nested(), _nested().eval(), nn.BatchNorm2d(1)):
         before = {name: b.clone() for name, b in model.named_buffers()}
         result = fn(model)
         if result is None:

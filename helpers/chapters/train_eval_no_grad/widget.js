@@ -106,8 +106,8 @@ function answers(net, { test }, rows, mode, random) {
   return { logits: run(net, x, mask).logits, y };
 }
 
-// One digit of the test set in 20 batches, each time with other digits by chance: how probable
-// its class is to the model, and whether that class wins.
+// One digit of the test set in 20 batches, each time with other digits: how probable its class
+// is to the model.
 export function strip(net, data, mode, size, seed) {
   const random = generator(seed);
   const count = data.test.y.length;
@@ -115,8 +115,7 @@ export function strip(net, data, mode, size, seed) {
   return Array.from({ length: BATCHES }, () => {
     const rows = [SAMPLE, ...Array.from({ length: size - 1 }, other)];
     const { logits, y } = answers(net, data, rows, mode, random);
-    const row = [...softmaxRows(logits.subarray(0, CLASSES), CLASSES)];
-    return { probability: row[y[0]], right: row[y[0]] === Math.max(...row) };
+    return softmaxRows(logits.subarray(0, CLASSES), CLASSES)[y[0]];
   });
 }
 
@@ -138,17 +137,22 @@ export function score(net, data, mode, size, seed) {
 
 // --- the page ---
 
+const SIZES = [2, 8, 64];
 const MODES = [
   ["train", "train()", "pitfall"],
   ["eval", "eval()", "correct"],
 ];
-const ROWS_OF_TABLE = ["your guess", "right", "the same digit right", "its probability"];
+const SETTINGS = SIZES.flatMap((size) =>
+  MODES.map(([how, text, role]) => ({ how, size, text, role })),
+);
+const COLUMNS = ["your guess", "right", "one digit"];
+const key = (how, size) => `${how} ${size}`;
 
 function render({ model, el: host }) {
   const data = digits(model.get("data"));
   const frame = el("div", { class: "mp-large" });
   const count = el("p", { class: "mp-soft" });
-  let [net, steps, curve, visits, guess, found] = [null, 0, [], 0, 50, {}];
+  let [net, steps, curve, runs, found] = [null, 0, [], 0, {}];
 
   const mode = choice(
     "Tested in",
@@ -157,59 +161,45 @@ function render({ model, el: host }) {
   );
   const size = choice(
     "Batches of",
-    [2, 8, 64].map((value) => [value, `${value}`]),
+    SIZES.map((value) => [value, `${value}`]),
     (value) => update(model, "size", value),
   );
-  const opinion = slider("Right, in % (your guess)", { min: 0, max: 100, step: 1 }, (value) => {
-    guess = Math.round(value);
-    opinion.set(guess);
-  });
-  opinion.set(guess);
-  const test = el(
-    "button",
-    {
-      type: "button",
-      onclick: () => {
-        visits += 1;
-        update(model, "guess", guess);
-        measure();
-      },
-    },
-    `Run ${BATCHES}`,
+  const whole = (value) => Number.isInteger(value) && 0 <= value && value <= 100;
+  const guess = numberField("Right, in % (your guess)", 1, whole, (value) =>
+    update(model, "guess", value),
   );
-  const cells = ROWS_OF_TABLE.map(() => MODES.map(() => el("td")));
+  const test = el("button", { type: "button", onclick: measure }, "Test");
+  const cells = SETTINGS.map(() => COLUMNS.map(() => el("td")));
   const table = el(
     "table",
     {},
     el(
       "thead",
       {},
-      el(
-        "tr",
-        {},
-        el("td"),
-        ...MODES.map(([, text, role]) =>
-          el(
-            "th",
-            { scope: "col", class: `mp-${role}` },
-            el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
-            text,
-          ),
-        ),
-      ),
+      el("tr", {}, el("td"), ...COLUMNS.map((name) => el("th", { scope: "col" }, name))),
     ),
     el(
       "tbody",
       {},
-      ...ROWS_OF_TABLE.map((name, i) =>
-        el("tr", {}, el("th", { scope: "row" }, name), ...cells[i]),
+      ...SETTINGS.map((setting, i) =>
+        el(
+          "tr",
+          {},
+          el(
+            "th",
+            { scope: "row", class: `mp-${setting.role}` },
+            el("span", { class: `mp-key mp-${setting.role}`, "aria-hidden": "true" }),
+            `${setting.text}, ${setting.size}`,
+          ),
+          ...cells[i],
+        ),
       ),
     ),
   );
 
   function begin() {
-    [net, steps, curve] = [start(model.get("seed")), 0, []];
-    forget();
+    [net, steps, curve, found] = [start(model.get("seed")), 0, [], {}];
+    paint();
   }
 
   function step() {
@@ -217,21 +207,15 @@ function render({ model, el: host }) {
     const { x, y, mask } = draw(net, data);
     steps += 1;
     curve.push([steps, learn(net, x, y, mask)]);
-    forget();
-    return steps < STEPS;
-  }
-
-  // Another model or another batch size: what was found no longer counts.
-  function forget() {
-    found = {};
-    if (model.get("guess") !== null) update(model, "guess", null);
     paint();
+    return steps < STEPS;
   }
 
   function measure() {
     const [how, rows] = [model.get("mode"), model.get("size")];
-    const seed = 100 * model.get("seed") + visits;
-    found[how] = {
+    runs += 1;
+    const seed = 100 * model.get("seed") + runs;
+    found[key(how, rows)] = {
       guess: model.get("guess"),
       score: score(net, data, how, rows, seed),
       dots: strip(net, data, how, rows, seed),
@@ -241,14 +225,17 @@ function render({ model, el: host }) {
 
   function paint() {
     const tested = Object.keys(found).length > 0;
-    const chart = tested ? stripChart() : lossChart();
-    frame.replaceChildren(chart.root);
+    const [trained, guessed] = [steps === STEPS, model.get("guess") !== null];
+    test.disabled = !trained || !guessed;
+    frame.replaceChildren((tested ? stripChart() : lossChart()).root);
+    const next = !trained ? "" : guessed ? ": now test" : ": now guess";
     count.textContent = tested
-      ? `Each dot: the same digit, a ${data.test.y[SAMPLE]}, in another batch of ${model.get("size")}`
-      : `Training step ${steps} of ${STEPS}${steps < STEPS ? "" : ": now guess, and run"}`;
-    MODES.forEach(([how], j) => {
-      const texts = found[how] ? told(found[how]) : ROWS_OF_TABLE.map(() => "–");
-      texts.forEach((text, i) => {
+      ? `Right: of ${data.test.y.length} digits. Dots: one of them, a ${data.test.y[SAMPLE]}, in ${BATCHES} batches`
+      : `Training step ${steps} of ${STEPS}${next}`;
+    SETTINGS.forEach(({ how, size: rows }, i) => {
+      const result = found[key(how, rows)];
+      const texts = result ? told(result) : COLUMNS.map(() => "–");
+      texts.forEach((text, j) => {
         cells[i][j].textContent = text;
       });
     });
@@ -267,30 +254,40 @@ function render({ model, el: host }) {
     return chart;
   }
 
+  // One strip of dots for each setting, those of a size beside each other.
   function stripChart() {
     const chart = plot({
       title: "probability of its class",
-      x: [0, BATCHES + 1],
+      x: [0.5, 3.5],
       y: [0, 1.05],
-      xTicks: [1, 5, 10, 15, 20],
+      xTicks: [1, 2, 3],
       yTicks: [0, 0.5, 1],
-      xLabel: "batch",
+      xLabel: "batches of",
+    });
+    const names = chart.root.querySelectorAll("text"); // the ticks of x come first
+    SIZES.forEach((value, i) => {
+      names[i].textContent = value;
     });
     chart.dots(
-      MODES.filter(([how]) => found[how]).flatMap(([how, , role]) =>
-        found[how].dots.map(({ probability }, i) => ({ role, at: [i + 1, probability] })),
-      ),
+      SETTINGS.filter(({ how, size: rows }) => found[key(how, rows)]).flatMap((setting) => {
+        const left = SIZES.indexOf(setting.size) + (setting.how === "train" ? 0.6 : 1.05);
+        return found[key(setting.how, setting.size)].dots.map((probability, i) => ({
+          role: setting.role,
+          at: [left + (0.35 * i) / (BATCHES - 1), probability],
+        }));
+      }),
     );
     return chart;
   }
 
   const bar = player(model, { step, reset: begin });
+  const name = el("span", { "aria-hidden": "true" }, "Right, in % (your guess)");
   host.append(
     el(
       "div",
       { class: "mp", role: "group", "aria-label": "Mode explorer" },
       controls(bar.root, el("div", { class: "mp-row" }, mode.root, size.root)),
-      el("div", { class: "mp-row" }, opinion.root, test),
+      el("div", { class: "mp-row" }, el("span", { class: "mp-seed" }, name, guess.root), test),
       count,
       frame,
       table,
@@ -298,10 +295,11 @@ function render({ model, el: host }) {
   );
   const stops = [
     follow(model, ["seed"], () => bar.restart()),
-    follow(model, ["size"], () => {
-      size.set(model.get("size"));
-      forget();
+    follow(model, ["guess"], () => {
+      guess.set(model.get("guess"));
+      paint();
     }),
+    follow(model, ["size"], () => size.set(model.get("size"))),
     follow(model, ["mode"], () => mode.set(model.get("mode"))),
   ];
   return () => {
@@ -310,14 +308,12 @@ function render({ model, el: host }) {
   };
 }
 
-// One column of the table.
+// One row of the table.
 function told({ guess, score: share, dots }) {
-  const all = dots.map(({ probability }) => probability);
-  const [low, high] = [Math.min(...all), Math.max(...all)].map((v) => v.toFixed(2));
+  const [low, high] = [Math.min(...dots), Math.max(...dots)].map((v) => v.toFixed(2));
   return [
     `${guess}%`,
     `${format(100 * share, 0)}%`,
-    `${dots.filter(({ right }) => right).length} of ${BATCHES}`,
     low === high ? `always ${low}` : `${low}–${high}`,
   ];
 }
