@@ -10,7 +10,7 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
          $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean
+.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean student
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -56,6 +56,9 @@ bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, in
 
 address: .venv/pages ## write the repository's address everywhere: make address URL=https://...
 	@$(BIN)/python tools/set_address.py "$(URL)"
+
+student: .venv/pages ## write the learners' notebooks into _workshop: make student CHAPTERS="k_fold apex"
+	@$(BIN)/python tools/workshop/student.py $(CHAPTERS)
 
 # It keeps the versions that constraints.txt has, where the requirements let it. For the
 # newest of all: make lock LOCK=--upgrade
