@@ -7,7 +7,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q
 FAILED := { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipynb) \
-         $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
+         $(wildcard tools/*.py tools/workshop/*.py helpers/*.py helpers/chapters/*/check.py \
+                    helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean student
