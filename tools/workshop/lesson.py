@@ -75,10 +75,8 @@ def minutes(path: Path) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def blocks(path: Path) -> dict[str, int]:
-    """Return the minutes of each section that is talked about, one at least.
-
-    They sum to those of the title.
+def blocks(path: Path, total: int) -> dict[str, int]:
+    """Share minutes among the sections that are talked about; each gets one at least.
 
     Words and lines of code weigh as in the title's minutes, 200 and 20 a minute, and each
     question to the room half a minute.
@@ -92,7 +90,6 @@ def blocks(path: Path) -> dict[str, int]:
             weight = lines if piece.cell else words + asked
             name = piece.section or SHORT_ANSWER  # the lead is told with it
             weights[name] = weights.get(name, 0) + weight
-    total = minutes(path)[0]
     least = int(total >= len(weights))
     parts = shared(total - least * len(weights), weights)
     return {name: least + part for name, part in parts.items()}

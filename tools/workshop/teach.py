@@ -107,8 +107,8 @@ def minutes_by_block(path: Path) -> list[str]:
     questions, tasks = lesson.questions(path), lesson.exercises(path)
     late = {questions[-1]: CUT_THIRD} if len(questions) > 1 else {}
     text = ["| Block | Minutes | When late |", "| --- | --- | --- |"]
-    for name, minutes in lesson.blocks(path).items():
-        text.append(f"| {name} | {talk(minutes)} | {late.get(name, 'keep')} |")
+    for name, minutes in lesson.blocks(path, talk(lesson.minutes(path)[0])).items():
+        text.append(f"| {name} | {minutes} | {late.get(name, 'keep')} |")
     text.append(f"| Traps: {len(lesson.traps(path))} | not planned | {CUT_FIRST} |")
     for number, task in enumerate(tasks, 1):
         cut = CUT_SECOND if number == len(tasks) > 1 else "keep"
