@@ -11,7 +11,7 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
                     helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean student
+.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean student slides
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -60,6 +60,9 @@ address: .venv/pages ## write the repository's address everywhere: make address 
 
 student: .venv/pages ## write the learners' notebooks into _workshop: make student CHAPTERS="k_fold apex"
 	@$(BIN)/python tools/workshop/student.py $(CHAPTERS)
+
+slides: .venv/pages ## write a deck for each chapter into _workshop: make slides CHAPTERS="k_fold apex"
+	@$(BIN)/python tools/workshop/slides.py $(CHAPTERS)
 
 # It keeps the versions that constraints.txt has, where the requirements let it. For the
 # newest of all: make lock LOCK=--upgrade

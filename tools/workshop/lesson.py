@@ -51,7 +51,7 @@ def pieces(path: Path) -> Iterator[Piece]:
         if cell["cell_type"] == "code":
             yield Piece(section, below, cell["source"], cell)
             continue
-        for text in re.split(r"^(?=#+ )", cell["source"], flags=re.M):
+        for text in filter(None, re.split(r"^(?=#+ )", cell["source"], flags=re.M)):
             head = re.match(r"(#+) (.+)\n*", text)
             if head and len(head[1]) == 2:
                 section, below = head[2], ""
