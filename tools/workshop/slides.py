@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+# The palette needs no more of the helpers than is here, where they are not installed.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import chosen
