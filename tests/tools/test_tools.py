@@ -140,8 +140,9 @@ def test_book_is_served_on_this_machine_only():
 
 
 def requirements():
-    """The direct dependencies, as the two lists of requirements have them."""
-    files = ("requirements.txt", "requirements-pages.txt")
+    """The direct dependencies, as the three lists of requirements have them."""
+    parts = ("", "-pages", "-workshop")
+    files = [f"requirements{part}.txt" for part in parts]
     lines = [x for name in files for x in (ROOT / name).read_text("utf-8").splitlines()]
     return [Requirement(line.split(" #")[0]) for line in lines if line[:1].isalpha()]
 

@@ -180,12 +180,11 @@ def write(folder: Path, built: Path, paths: list[Path]) -> None:
     with whole_folder(folder) as new, launched() as chromium:
         print_recipes(chromium, new / "recipes.pdf", paths)
         print_book(chromium, built, new / "book.pdf", names)
-    for file in sorted(folder.iterdir()):
-        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
     try:
         write(chosen.OUTPUT / "handout", BUILT, chosen.chapters(sys.argv[1:]))
+        print(f"The recipes and the book as PDF: {chosen.OUTPUT / 'handout'}")
     except ValueError as error:
         sys.exit(str(error))

@@ -120,7 +120,6 @@ def write(folder: Path, paths: list[Path], solutions: bool = False) -> None:
             text = page(path, solutions)
             (new / f"{path.stem}.html").write_text(text, encoding="utf-8")
         (new / "index.html").write_text(contents(paths), encoding="utf-8")
-    print(f"{len(paths)} decks: {folder / 'index.html'}")
 
 
 def main() -> None:
@@ -131,6 +130,7 @@ def main() -> None:
     try:
         paths = chosen.chapters(options.chapters)
         write(chosen.OUTPUT / "slides", paths, options.solutions)
+        print(f"{len(paths)} decks: {chosen.OUTPUT / 'slides' / 'index.html'}")
     except ValueError as error:
         sys.exit(str(error))
 

@@ -79,12 +79,12 @@ def write(folder: Path, paths: list[Path]) -> None:
             copy = student_copy(path, present, address)
             nbformat.write(copy, new / "notebooks" / path.name)
         shutil.copy(ROOT / "notebooks" / GLOSSARY, new / "book")
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    print(f"{len(paths)} student copies, {size / 1e6:.1f} MB: {folder}")
 
 
 if __name__ == "__main__":
     try:
-        write(chosen.OUTPUT / "student", chosen.chapters(sys.argv[1:]))
+        found = chosen.chapters(sys.argv[1:])
+        write(chosen.OUTPUT / "student", found)
+        print(f"{len(found)} student copies: {chosen.OUTPUT / 'student'}")
     except ValueError as error:
         sys.exit(str(error))

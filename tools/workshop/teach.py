@@ -31,14 +31,7 @@ class Timetable(FromNotebooks):
 
     def markdown(self) -> list[str]:
         hours = [float(h) for h in self.arguments[0].split()]
-        found = schedule.timetable(teachable(claims.notebooks()), hours)
-        text = []
-        for number, day in enumerate(found.days, 1):
-            text += [f"**Day {number}**", ""] * (len(found.days) > 1)
-            text += ["| From | To | What |", "| --- | --- | --- |"]
-            text += [row(entry) for entry in day] + [""]
-        left = "; ".join(found.left_out)
-        return [*text, f"Left out for want of time: {left}." if left else ""]
+        return timetable(claims.notebooks(), hours)
 
 
 class MeasuredTimes(FromNotebooks):
@@ -63,12 +56,22 @@ class ChapterByChapter(FromNotebooks):
         return [line for path in claims.notebooks() for line in plan(path)]
 
 
-def teachable(paths: list[Path]) -> list[schedule.Chapter]:
-    """Return what a timetable needs of some notebooks."""
-    return [
-        schedule.Chapter(claims.title_and_times(path)[0], *lesson.minutes(path))
-        for path in paths
-    ]
+def timetable(paths: list[Path], hours: list[float]) -> list[str]:
+    """Return a timetable of some chapters as Markdown."""
+    found = schedule.timetable(
+        [
+            schedule.Chapter(claims.title_and_times(path)[0], *lesson.minutes(path))
+            for path in paths
+        ],
+        hours,
+    )
+    text = []
+    for number, day in enumerate(found.days, 1):
+        text += [f"**Day {number}**", ""] * (len(found.days) > 1)
+        text += ["| From | To | What |", "| --- | --- | --- |"]
+        text += [row(entry) for entry in day] + [""]
+    left = "; ".join(found.left_out)
+    return [*text, f"Left out for want of time: {left}." if left else ""]
 
 
 def talk(read: int) -> int:
