@@ -83,7 +83,7 @@ def test_no_solution_is_printed_and_folds_are_open(text):
                 assert squeezed(cell["source"].partition("\n")[2]) not in text, (
                     path.stem
                 )
-    assert "✓Correct" not in text
+    assert "✓Correct:" not in text
     assert text.count("Whatyousaw") >= len(claims.notebooks())
 
 

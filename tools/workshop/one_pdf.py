@@ -96,7 +96,10 @@ def _add_outline(
     writer: PdfWriter, part: Printed, url: str, first: int, places: dict[str, Place]
 ) -> None:
     """Add a page of the book with its sections to the outline."""
-    parent = writer.add_outline_item(part.title, first, fit=Fit.xyz(left=0, top=TOP))
+    parent = writer.add_outline_item(
+        title=part.title, page_number=first, fit=Fit.xyz(left=0, top=TOP)
+    )
     for name, text in part.headings:
         number, top = places.get(f"{url}#{name}", (first, TOP))
-        writer.add_outline_item(text, number, parent=parent, fit=Fit.xyz(0, top))
+        fit = Fit.xyz(left=0, top=top)
+        writer.add_outline_item(title=text, page_number=number, parent=parent, fit=fit)
