@@ -11,7 +11,7 @@ PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* notebooks/*.ipy
                     helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean workshop student slides pdf workshop-test
+.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean workshop student slides pdf room workshop-test
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -70,7 +70,11 @@ slides: .venv/pages ## write a deck for each chapter into _workshop: make slides
 pdf: html .venv/workshop ## print the recipes and the book into _workshop, with the browser
 	@$(BIN)/python tools/workshop/handout.py $(CHAPTERS)
 
-workshop-test: .venv/ready .venv/workshop ## prove the workshop kit on every chapter, some minutes
+room: .venv/ready .venv/workshop .venv/proxy/ready ## start a hub for a room, with a board: make room LEARNERS=30
+	@$(BIN)/python tools/workshop/room.py --learners $(or $(LEARNERS),2) $(if $(ADDRESS),--address $(ADDRESS)) \
+	    --port $(PORT) $(if $(ACCOUNT),--account $(ACCOUNT)) $(CHAPTERS)
+
+workshop-test: .venv/ready .venv/workshop .venv/proxy/ready ## prove the workshop kit on every chapter, some minutes
 	@$(BIN)/python -m pytest -m workshop tests/workshop
 
 # It keeps the versions that constraints.txt has, where the requirements let it. For the
@@ -108,6 +112,12 @@ clean: ## delete what was built; keep .venv
 	@echo "Installing what the workshop kit needs into .venv: about 100 MB ..."
 	@$(PIP) -r requirements-workshop.txt || $(FAILED)
 	@$(BIN)/python tools/browser.py --install
+	@touch $@
+
+.venv/proxy/ready: .venv/pages tools/workshop/proxy/package-lock.json
+	@command -v npm > /dev/null || { echo "The hub's proxy needs Node.js with npm: install it, then run this again."; exit 1; }
+	@rm -rf .venv/proxy && cp -r tools/workshop/proxy .venv/proxy
+	@cd .venv/proxy && npm ci --silent
 	@touch $@
 
 # The mark comes last, so a failed build is never taken for a finished one.

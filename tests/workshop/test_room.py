@@ -44,14 +44,16 @@ class Learner:
 
     def wait_for_server(self):
         end = time.monotonic() + 120
-        while self.session.get(f"{self.home}/api/status").status_code != 200:
+        while not (page := self.session.get(f"{self.home}/lab")).url.startswith(
+            self.home
+        ):
             assert time.monotonic() < end, "the server does not start"
             time.sleep(1)
-        self.session.get(f"{self.home}/lab")
+        assert page.status_code == 200
 
-    def api(self, method, path, **body):
+    def api(self, method, where, **body):
         headers = {"X-XSRFToken": self.xsrf(f"/user/{self.name}/")}
-        url = f"{self.home}/api/{path}"
+        url = f"{self.home}/api/{where}"
         return self.session.request(method, url, json=body or None, headers=headers)
 
     def open_kernel(self):
@@ -112,7 +114,10 @@ def learners(room):
     for each in found:
         each.wait_for_server()
         each.open_kernel()
-    return found
+    yield found
+    for each in found:
+        each.socket.close()
+        each.session.close()
 
 
 def counts(room):
@@ -124,6 +129,7 @@ def test_wrong_password_opens_nothing(room):
     stranger = Learner(room | {"password": "wrong-one"}, "eve")
     assert stranger.answer.status_code == 403
     assert stranger.session.get(f"{stranger.base}/hub/api/user").status_code == 403
+    stranger.session.close()
 
 
 def test_two_learners_run_a_notebook_and_the_board_counts_them(room, learners):

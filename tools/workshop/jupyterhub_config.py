@@ -57,6 +57,9 @@ c.Spawner.args = [
     "--MappingKernelManager.cull_connected=True",
 ]
 
+if os.geteuid() == 0:  # in a container; room.py lets root listen on 127.0.0.1 alone
+    c.Spawner.args.append("--allow-root")
+
 
 def make_home(spawner) -> None:
     """Give a learner a home: notebooks where there are none, a seat, and no news."""
