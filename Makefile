@@ -56,7 +56,7 @@ bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, in
 	@$(BIN)/python benchmarks/gpu.py
 
 address: .venv/pages ## write the repository's address everywhere: make address URL=https://...
-	@$(BIN)/python tools/set_address.py "$(URL)"
+	@$(BIN)/python tools/set_address.py "$(URL)" $(BRANCH)
 
 student: .venv/pages ## write the learners' notebooks into _workshop: make student CHAPTERS="k_fold apex"
 	@$(BIN)/python tools/workshop/student.py $(CHAPTERS)

@@ -69,6 +69,17 @@ def test_longer_address_that_begins_alike_is_left_alone(copy):
     assert (copy / "other.md").read_text() == f"{old}-fork and {NEW}."
 
 
+def test_branch_of_the_links_is_another_one_and_set_up_cells_stay(copy):
+    before = {p: p.read_text("utf-8") for p in set_address.files(copy)}
+    old = set_address.branch(copy)
+    set_address.set_branch(copy, "published")
+    assert set_address.branch(copy) == "published"
+    changed = [p.name for p in before if p.read_text("utf-8") != before[p]]
+    assert changed == ["_config.yml"]
+    set_address.set_branch(copy, old)
+    assert {p: p.read_text("utf-8") for p in before} == before
+
+
 @pytest.mark.parametrize(
     "address",
     ["", "github.com/a/b", "http://github.com/a/b", NEW + "/", NEW + ".git", "a b"],
@@ -214,7 +225,10 @@ def test_published_book_is_proven_first():
     """The workflow's commands exist, in an order that proves before it publishes."""
     text = (ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8")
     jobs = yaml.safe_load(text)["jobs"]
-    assert jobs["publish"]["needs"] == "test"
+    assert jobs["publish"]["needs"] == ["test", "workshop"]
+    assert jobs["branches"]["needs"] == ["test", "workshop"]
+    (kit,) = [step["run"] for step in jobs["workshop"]["steps"] if "run" in step]
+    assert kit == "make workshop-test"
     proof, build = [step["run"] for step in jobs["test"]["steps"] if "run" in step]
     assert os.access(ROOT / proof, os.X_OK)
     dry = subprocess.run(
@@ -223,5 +237,10 @@ def test_published_book_is_proven_first():
         capture_output=True,
         text=True,
     )
-    assert "set_address.py" in dry.stdout
+    assert re.search(r"set_address.py .* published\n", dry.stdout)
     assert "jupyter-book build" in dry.stdout
+    made = [step["run"] for step in jobs["branches"]["steps"] if "run" in step]
+    assert re.findall(r"publish\.py (.+)", made[-1]) == [
+        "published .",
+        "workshop _workshop/student",
+    ]
