@@ -16,6 +16,9 @@ import pytest
 import room
 from repository import ROOT
 
+from helpers.exercises.number_box import AnswerBox
+from helpers.exercises.table_box import AnswerTable
+
 PATHS = claims.notebooks()[:2]
 PREFIX = "/services/room/"
 NAME = f"{PATHS[0].stem}.{lesson.exercises(PATHS[0])[0].check}"
@@ -110,6 +113,9 @@ def test_page_has_a_line_for_each_exercise_and_shows_counts(url, chromium):
     page.close()
 
 
+LAST_LINE = "export default { render };"  # as room_client.py has it
+
+
 CLIENT = """
 import sys, time, types
 from IPython.core.interactiveshell import InteractiveShell
@@ -153,6 +159,14 @@ def test_nothing_is_sent_where_no_hub_has_set_the_variables(url):
 
 def test_board_that_is_gone_slows_no_cell():
     assert run_client("http://127.0.0.1:9/") < 0.5
+
+
+@pytest.mark.parametrize("box", [AnswerBox, AnswerTable])
+def test_box_can_be_heard_without_changing_its_script(box):
+    client = (ROOT / "tools/workshop/room_client.py").read_text("utf-8")
+    assert f'LAST_LINE = "{LAST_LINE}"' in client
+    assert box()._esm.count(LAST_LINE) == 1
+    assert box()._esm.endswith(LAST_LINE + "\n")
 
 
 def test_room_is_refused_when_the_memory_does_not_hold_it(monkeypatch):

@@ -172,3 +172,39 @@ def test_terminals_are_off_and_no_news_pop_up(learners):
         learners[0].session.get(f"{learners[0].home}/lab/api/settings/{name}").json()
     )
     assert settings["settings"] == {"checkForUpdates": False, "fetchNews": "false"}
+
+
+def test_number_box_in_jupyterlab_tells_the_board(room, chromium):
+    """It is checked in the browser, where the kernel does not hear it by itself."""
+    base = f"http://{room['address']}:{room['port']}"
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    hosts = set()
+    page.on(
+        "request", lambda r: hosts.add(r.url.split("/")[2]) if "://" in r.url else None
+    )
+    page.goto(f"{base}/hub/login")
+    page.fill("#username_input", "ada")
+    page.fill("#password_input", room["password"])
+    page.click("#login_submit")
+    page.wait_for_url("**/user/ada/**", timeout=120_000)
+    page.goto(f"{base}/user/ada/lab/tree/notebooks/{TIP}.ipynb")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+    before = counts(room)
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    box = page.locator('.mp[aria-label="Answer box"] input').first
+    end = time.monotonic() + 180
+    while (
+        not box.count() and time.monotonic() < end
+    ):  # cells are drawn when they are seen
+        page.locator(".jp-Notebook").first.hover()
+        page.mouse.wheel(0, 1500)
+        page.wait_for_timeout(1000)
+    box.fill("-12345")
+    box.press("Enter")
+    page.wait_for_timeout(2000)
+    assert sum(row[1] for row in counts(room).values()) > sum(
+        r[1] for r in before.values()
+    )
+    assert hosts == {base.removeprefix("http://")}
+    page.close()

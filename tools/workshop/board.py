@@ -6,6 +6,7 @@ listen, and how many seats there are.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
@@ -187,9 +188,10 @@ def server(address: tuple[str, int], prefix: str, paths: list[Path], seats: int)
 
 if __name__ == "__main__":
     place = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    server(
-        (place.hostname, place.port),
-        os.environ["JUPYTERHUB_SERVICE_PREFIX"],
-        chosen.chapters(os.environ["ROOM_CHAPTERS"].split()),
-        int(os.environ["ROOM_LEARNERS"]),
-    ).serve_forever()
+    with contextlib.suppress(KeyboardInterrupt):  # so the hub ends it
+        server(
+            (place.hostname, place.port),
+            os.environ["JUPYTERHUB_SERVICE_PREFIX"],
+            chosen.chapters(os.environ["ROOM_CHAPTERS"].split()),
+            int(os.environ["ROOM_LEARNERS"]),
+        ).serve_forever()

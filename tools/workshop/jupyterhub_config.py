@@ -50,6 +50,7 @@ c.Spawner.environment = {
     "MEASURED_PYTORCH_BOARD": f"http://127.0.0.1:{ROOM['board_port']}/services/room/",
 }
 c.Spawner.args = [
+    "--ServerApp.log_level=WARN",
     "--ServerApp.terminals_enabled=False",
     # Half a gigabyte for each kernel of an old chapter, also while its tab is open.
     "--MappingKernelManager.cull_idle_timeout=1800",
