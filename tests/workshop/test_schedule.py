@@ -50,6 +50,10 @@ def stretches(day):
     return ends
 
 
+def test_times_are_written_as_on_a_clock():
+    assert [schedule.clock(t) for t in (540, 725)] == ["9:00", "12:05"]
+
+
 def test_long_day_has_a_lunch_around_noon():
     (day,) = schedule.timetable([Chapter("a", 12, 15)] * 14, [8]).days
     (lunch,) = (e for e in day if e.kind == "lunch")

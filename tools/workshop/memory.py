@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import psutil
 
-# Measured with twelve learners on one machine of 24 GiB, each with one chapter open in
-# JupyterLab: a server has 142 MB, and a kernel's own pages are 480 MB to 666 MB. Of PyTorch's
-# files 345 MB are in memory once for all. JupyterHub and its proxy have 170 MB.
-SERVER_MB, KERNEL_MB, FILES_MB, HUB_MB = 142, 666, 345, 170
+# Measured with twelve learners at once on one machine of 24 GiB and 2 cores, on Linux, with
+# PyTorch 2.15's CUDA build: a server with JupyterLab has 142 MB, and a kernel's own pages are
+# 480 MB to 666 MB, by chapter. Of PyTorch's files 345 MB are in memory once for all. The hub,
+# its proxy, the board and what ends idle servers have 205 MB.
+SERVER_MB, KERNEL_MB, FILES_MB, HUB_MB = 142, 666, 345, 205
 LEARNER_GB = 1.0  # one chapter open, and something to spare; an old kernel is more
 ONCE_GB = 1.0  # files, hub and proxy, and what the system takes meanwhile
 
