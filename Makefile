@@ -7,10 +7,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q
 FAILED := { echo "Not installed; pip says why above. See the table in book/troubleshooting.md, then run this again."; exit 1; }
 PAGES := _config.yml _toc.yml $(wildcard book/*.md book/assets/* book/data/* notebooks/*.ipynb) \
-         $(wildcard tools/*.py helpers/*.py helpers/checkpoints/*.py helpers/notebook/style.py)
+         $(wildcard tools/*.py tools/workshop/*.py helpers/*.py helpers/chapters/*/check.py \
+                    helpers/checkpoints/*.py helpers/notebook/style.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean
+.PHONY: help book html test new check browser lab run lists verify lint bench bench-gpu address lock clean workshop student slides pdf room workshop-test
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,17 +56,36 @@ bench-gpu: .venv/ready ## measure mixed precision on this machine's CUDA GPU, in
 	@$(BIN)/python benchmarks/gpu.py
 
 address: .venv/pages ## write the repository's address everywhere: make address URL=https://...
-	@$(BIN)/python tools/set_address.py "$(URL)"
+	@$(BIN)/python tools/set_address.py "$(URL)" $(BRANCH)
+
+student: .venv/pages ## write the learners' notebooks into _workshop: make student CHAPTERS="k_fold apex"
+	@$(BIN)/python tools/workshop/student.py $(CHAPTERS)
+
+workshop: html .venv/workshop ## write all that a room needs: make workshop CHAPTERS="k_fold apex" HOURS=3.5
+	@$(BIN)/python tools/workshop/workshop.py $(if $(HOURS),--hours "$(HOURS)") $(CHAPTERS)
+
+slides: .venv/pages ## write a deck for each chapter into _workshop: make slides CHAPTERS="k_fold apex"
+	@$(BIN)/python tools/workshop/slides.py $(CHAPTERS)
+
+pdf: html .venv/workshop ## print the recipes and the book into _workshop, with the browser
+	@$(BIN)/python tools/workshop/handout.py $(CHAPTERS)
+
+room: .venv/ready .venv/workshop .venv/proxy/ready ## start a hub for a room, with a board: make room LEARNERS=30
+	@$(BIN)/python tools/workshop/room.py --learners $(or $(LEARNERS),2) $(if $(ADDRESS),--address $(ADDRESS)) \
+	    --port $(PORT) $(if $(ACCOUNT),--account $(ACCOUNT)) $(CHAPTERS)
+
+workshop-test: .venv/ready .venv/workshop .venv/proxy/ready ## prove the workshop kit on every chapter, some minutes
+	@$(BIN)/python -m pytest -m workshop tests/workshop
 
 # It keeps the versions that constraints.txt has, where the requirements let it. For the
 # newest of all: make lock LOCK=--upgrade
 lock: .venv/ready ## write constraints.txt from the requirements, for every system
-	@grep -hv '^-' requirements-pages.txt requirements.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
+	@grep -hv '^-' requirements-pages.txt requirements.txt requirements-workshop.txt | $(BIN)/uv pip compile - --output-file constraints.txt \
 	    --universal --python-version 3.11 --no-annotate \
 	    --custom-compile-command 'make lock' --quiet $(LOCK)
 
 clean: ## delete what was built; keep .venv
-	@rm -rf _build .pytest_cache .hypothesis .ruff_cache
+	@rm -rf _build _workshop .pytest_cache .hypothesis .ruff_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # Without this mark .venv is in an unknown state, so it is made anew.
@@ -85,6 +105,19 @@ clean: ## delete what was built; keep .venv
 	@echo "Installing PyTorch and the rest into .venv: about 7 GB, a few minutes ..."
 	@$(PIP) -r requirements.txt || { mv .venv/half .venv/pages; $(FAILED); }
 	@mv .venv/half .venv/pages
+	@touch $@
+
+# Into the same .venv, before or after PyTorch: neither takes anything from the other.
+.venv/workshop: .venv/pages requirements-workshop.txt constraints.txt
+	@echo "Installing what the workshop kit needs into .venv: about 100 MB ..."
+	@$(PIP) -r requirements-workshop.txt || $(FAILED)
+	@$(BIN)/python tools/browser.py --install
+	@touch $@
+
+.venv/proxy/ready: .venv/pages tools/workshop/proxy/package-lock.json
+	@command -v npm > /dev/null || { echo "The hub's proxy needs Node.js with npm: install it, then run this again."; exit 1; }
+	@rm -rf .venv/proxy && cp -r tools/workshop/proxy .venv/proxy
+	@cd .venv/proxy && npm ci --silent
 	@touch $@
 
 # The mark comes last, so a failed build is never taken for a finished one.

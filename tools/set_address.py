@@ -1,6 +1,7 @@
 """Write the repository's address everywhere: ``set_address.py https://github.com/me/repo``.
 
 The address stands in _config.yml; links, badges and the notebooks' set-up cells follow it.
+A second argument is the branch that the built book's links and buttons lead to.
 """
 
 from __future__ import annotations
@@ -88,16 +89,32 @@ def set_address(root: Path, new: str) -> list[Path]:
     return sorted(changed)
 
 
+def set_branch(root: Path, new: str) -> None:
+    """Let the book's links and its Colab buttons lead to another branch.
+
+    Set-up cells go on to install the helpers from the branch that they name.
+    """
+    path = root / "_config.yml"
+    old = re.compile(rf"^(  branch: ){re.escape(branch(root))}$", re.M)
+    write_whole(path, old.sub(rf"\g<1>{new}", path.read_text(encoding="utf-8")))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("address", help="https://github.com/owner/name")
+    parser.add_argument(
+        "branch", nargs="?", help="of the book's links; default: the same"
+    )
+    options = parser.parse_args()
     try:
-        changed = set_address(ROOT, parser.parse_args().address)
+        changed = set_address(ROOT, options.address)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     for path in changed:
         print(path.relative_to(ROOT))
+    if options.branch:
+        set_branch(ROOT, options.branch)
     return 0
 
 

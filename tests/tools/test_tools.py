@@ -69,6 +69,17 @@ def test_longer_address_that_begins_alike_is_left_alone(copy):
     assert (copy / "other.md").read_text() == f"{old}-fork and {NEW}."
 
 
+def test_branch_of_the_links_is_another_one_and_set_up_cells_stay(copy):
+    before = {p: p.read_text("utf-8") for p in set_address.files(copy)}
+    old = set_address.branch(copy)
+    set_address.set_branch(copy, "published")
+    assert set_address.branch(copy) == "published"
+    changed = [p.name for p in before if p.read_text("utf-8") != before[p]]
+    assert changed == ["_config.yml"]
+    set_address.set_branch(copy, old)
+    assert {p: p.read_text("utf-8") for p in before} == before
+
+
 @pytest.mark.parametrize(
     "address",
     ["", "github.com/a/b", "http://github.com/a/b", NEW + "/", NEW + ".git", "a b"],
@@ -140,8 +151,9 @@ def test_book_is_served_on_this_machine_only():
 
 
 def requirements():
-    """The direct dependencies, as the two lists of requirements have them."""
-    files = ("requirements.txt", "requirements-pages.txt")
+    """The direct dependencies, as the three lists of requirements have them."""
+    parts = ("", "-pages", "-workshop")
+    files = [f"requirements{part}.txt" for part in parts]
     lines = [x for name in files for x in (ROOT / name).read_text("utf-8").splitlines()]
     return [Requirement(line.split(" #")[0]) for line in lines if line[:1].isalpha()]
 
@@ -203,7 +215,8 @@ def test_code_is_formatted_and_sound(command):
 def test_no_line_of_a_script_or_style_sheet_is_longer_than_the_formatters():
     """The formatter leaves a long string or comment as it is."""
     width = json.loads((ROOT / ".oxfmtrc.json").read_text())["printWidth"]
-    scripts = [p for p in set_address.files(ROOT) if p.suffix in (".js", ".css")]
+    ours = [p for p in set_address.files(ROOT) if "reveal" not in p.parts]
+    scripts = [p for p in ours if p.suffix in (".js", ".css")]
     lines = {p.relative_to(ROOT): p.read_text("utf-8").splitlines() for p in scripts}
     assert len(lines) > 30
     assert [
@@ -224,7 +237,10 @@ def test_published_book_is_proven_first():
     """The workflow's commands exist, in an order that proves before it publishes."""
     text = (ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8")
     jobs = yaml.safe_load(text)["jobs"]
-    assert jobs["publish"]["needs"] == "test"
+    assert jobs["publish"]["needs"] == ["test", "workshop"]
+    assert jobs["branches"]["needs"] == ["test", "workshop"]
+    (kit,) = [step["run"] for step in jobs["workshop"]["steps"] if "run" in step]
+    assert kit == "make workshop-test"
     proof, build = [step["run"] for step in jobs["test"]["steps"] if "run" in step]
     assert os.access(ROOT / proof, os.X_OK)
     dry = subprocess.run(
@@ -233,5 +249,10 @@ def test_published_book_is_proven_first():
         capture_output=True,
         text=True,
     )
-    assert "set_address.py" in dry.stdout
+    assert re.search(r"set_address.py .* published\n", dry.stdout)
     assert "jupyter-book build" in dry.stdout
+    made = [step["run"] for step in jobs["branches"]["steps"] if "run" in step]
+    assert re.findall(r"publish\.py (.+)", made[-1]) == [
+        "published .",
+        "workshop _workshop/student",
+    ]

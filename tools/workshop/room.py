@@ -1,0 +1,237 @@
+"""Start a JupyterHub on this machine for a room of learners, with a board of their progress.
+
+    python tools/workshop/room.py --learners 30
+    python tools/workshop/room.py --learners 30 --address 192.168.0.10 --account room k_fold
+
+Learners' files lie in the folder _room, and stay there. Ctrl-C ends everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+import chosen
+import memory
+import student
+
+HERE = Path(__file__).parent
+ROOT = chosen.claims.ROOT
+HOMES = ROOT / "_room"
+# Where `make room` installs it; another one on the path will do as well.
+PROXY = ROOT / ".venv" / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
+PATIENCE = 120  # seconds until the hub must answer
+GRACE = 20  # seconds to stop by itself
+WHY = (
+    "ADDRESS={address}: learners run code under the account that starts the room, and on "
+    "another address than 127.0.0.1 everybody in the network may try to log in. Make an "
+    "account for the room alone, which can read nothing that you would miss, start the room "
+    "as that account, and name it: make room ADDRESS={address} ACCOUNT=its-name."
+)
+
+
+def check_account(address: str, account: str | None) -> None:
+    """Refuse to open a room to the network from an account that people use.
+
+    Raises:
+        ValueError: if the address is not this machine's own, and the account that runs this
+            is root, or not the one that was named.
+    """
+    if address in ("127.0.0.1", "localhost"):
+        return
+    if account is None or account != getpass.getuser() or os.geteuid() == 0:
+        raise ValueError(WHY.format(address=address))
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody uses."""
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in taken]
+    for each in taken:
+        each.close()
+    return ports
+
+
+def proxy() -> str:
+    """Return the path of the proxy.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
+    found = str(PROXY) if PROXY.exists() else shutil.which("configurable-http-proxy")
+    if not found:
+        raise ValueError(
+            "The hub needs configurable-http-proxy, which `make room` installs with npm. "
+            "Install Node.js, and run it again."
+        )
+    return found
+
+
+@contextmanager
+def running(
+    learners: int,
+    paths: list[Path],
+    homes: Path,
+    address: str = "127.0.0.1",
+    port: int = 8000,
+) -> Iterator[dict]:
+    """Run a hub until the block ends, and leave no process behind.
+
+    Args:
+        learners: how many may be logged in.
+        paths: the chapters that they get.
+        homes: where their files lie.
+        address: where the hub listens; its port there is ``port``.
+
+    Yields:
+        The room's settings: its password, ports and so on.
+
+    Raises:
+        RuntimeError: if the hub does not answer in time, or ends.
+    """
+    homes.mkdir(parents=True, exist_ok=True)
+    hub_port, proxy_port, board_port = free_ports(3)
+    with tempfile.TemporaryDirectory() as folder:
+        copies = Path(folder) / "copies"
+        student.write(copies, paths)
+        room = {
+            "learners": learners,
+            "chapters": [path.stem for path in paths],
+            "address": address,
+            "port": port,
+            "hub_port": hub_port,
+            "proxy_port": proxy_port,
+            "board_port": board_port,
+            "password": secrets.token_hex(4),
+            "proxy": proxy(),
+            "homes": str(homes),
+            "copies": str(copies),
+            "repository": str(ROOT),
+        }
+        hub = start(room, folder)
+        try:
+            wait_for(hub, f"http://127.0.0.1:{hub_port}/hub/health")
+            wait_for(hub, f"http://{address}:{port}/hub/health")
+            yield room
+        finally:
+            stop(hub)
+
+
+def start(room: dict, folder: str) -> subprocess.Popen:
+    """Start the hub in a process group of its own: Ctrl-C is for this program alone."""
+    config = str(HERE / "jupyterhub_config.py")
+    environment = os.environ | {"MEASURED_PYTORCH_ROOM": json.dumps(room)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "jupyterhub", "-f", config],
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def wait_for(hub: subprocess.Popen, url: str) -> None:
+    """Wait until the hub answers."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if hub.poll() is not None:
+            raise RuntimeError(
+                "The hub has ended; it says why above. Is the port in use?"
+            )
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"The hub does not answer after {PATIENCE} s.")
+
+
+def stop(hub: subprocess.Popen) -> None:
+    """End the hub, its proxy, every server and every kernel."""
+    try:
+        family = psutil.Process(hub.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    hub.send_signal(signal.SIGTERM)
+    try:
+        hub.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        hub.kill()
+    _, left = psutil.wait_procs(family, timeout=5)
+    for process in left:
+        process.terminate()
+    _, left = psutil.wait_procs(left, timeout=5)
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=5)
+
+
+def close_once(*_: object) -> None:
+    """End the room at the first signal; a second one must not interrupt the closing."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def told(room: dict, size: memory.Room) -> str:
+    """Return what the teacher must know."""
+    url = f"http://{room['address']}:{room['port']}"
+    return f"""
+The room is open.
+
+    Learners open   {url}/
+    Name            any, in small letters; each learner another one
+    Password        {room["password"]}
+    Board           {url}/services/room/
+
+{size.sum()}.
+Nothing here enforces a limit: who takes more takes it from the others. Ask learners
+to choose Kernel > Shut Down at the end of each chapter.
+Everyone with the password can log in under every name: do not keep secrets here.
+Their files are in {room["homes"]}. Ctrl-C ends the room."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", help="default: all")
+    parser.add_argument("--learners", type=int, required=True)
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--account", help="the account made for the room")
+    options = parser.parse_args()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, close_once)
+    try:
+        check_account(options.address, options.account)
+        size = memory.room(options.learners)
+        paths = chosen.chapters(options.chapters)
+        opened = running(options.learners, paths, HOMES, options.address, options.port)
+        with opened as room:
+            print(told(room, size), flush=True)
+            signal.pause()
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nThe room is closed.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
