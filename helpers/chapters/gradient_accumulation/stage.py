@@ -15,8 +15,7 @@ def gradient(model: nn.Module) -> Tensor:
 
     Example:
         >>> model = nn.Linear(2, 1)
-        >>> model.bias.requires_grad_(False)
-        Parameter containing: ...
+        >>> model.bias.requires_grad = False
         >>> for x in ([1.0, 2.0], [10.0, 20.0]):
         ...     model(torch.tensor([x])).sum().backward()
         >>> gradient(model)
