@@ -37,7 +37,7 @@ KNOWN_MIMES = {
     "application/vnd.measured-pytorch.widget+json",
 }
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
-SECOND_EDITION = {"bce_and_logits", "k_fold"}
+SECOND_EDITION = {"bce_and_logits", "dataset_mean_std", "k_fold"}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
