@@ -43,6 +43,7 @@ SECOND_EDITION = {
     "checkpoint_format",
     "classification_report",
     "cross_entropy_and_nll",
+    "dataset_mean_std",
     "gradient_accumulation",
     "k_fold",
     "load_state_dict",

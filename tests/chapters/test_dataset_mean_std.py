@@ -5,7 +5,7 @@ import pytest
 import torch
 from traitlets import TraitError
 
-from helpers.chapters.dataset_mean_std import StdDecomposition, check
+from helpers.chapters.dataset_mean_std import StdExplorer, check
 from helpers.widgets.base import STATE_MIME, state_digest
 
 # --- checks, widget ------------------------------------------------------------
@@ -69,10 +69,10 @@ PREPARES = [
     (lambda a, b: (normalise(a, a), normalise(b, a)), "✓ Correct"),
     (lambda a, b: None, "○ Not yet"),
     (lambda a, b: normalise(a, a), "✗ Hint: return two tensors"),
-    (lambda a, b: (a, b), "✗ Hint: keep the input's dtype torch.float32"),
+    (lambda a, b: (a, b), "✗ Hint: return both sets as torch.float32, got torch.uint8"),
     (
         lambda a, b: (normalise(a, torch.cat([a, b])), normalise(b, torch.cat([a, b]))),
-        "✗ Hint: the training set changes with the test set: that is the leak",
+        "○ Not yet: the training set changes with the test set: that is the leak",
     ),
     (
         lambda a, b: (normalise(a, a), normalise(b, b)),
@@ -92,11 +92,11 @@ def test_prepare_tells_right_from_wrong(attempt, text):
 
 
 @pytest.mark.parametrize(
-    "change", [{"brightness": 0.3}, {"contrast": 0.0}, {"batch": 16}]
+    "change", [{"brightness": 0.3}, {"contrast": 0.2}, {"batch": 16}, {"guess": 2}]
 )
 def test_digest_changes_with_whatever_is_shown(change):
-    digest = StdDecomposition(**change)._repr_mimebundle_()[0][STATE_MIME]["state"]
-    assert digest != state_digest(StdDecomposition().get_state())
+    digest = StdExplorer(**change)._repr_mimebundle_()[0][STATE_MIME]["state"]
+    assert digest != state_digest(StdExplorer().get_state())
 
 
 @pytest.mark.parametrize(
@@ -106,26 +106,32 @@ def test_digest_changes_with_whatever_is_shown(change):
         (
             {"brightness": 0.5},
             TraitError,
-            r"brightness.* from 0 to 0.4, not the \w+ 0.5",
+            r"brightness.* from 0 to 0.3, not the \w+ 0.5",
         ),
-        ({"contrast": -0.1}, TraitError, r"contrast.* from 0 to 0.4, not the \w+ -0.1"),
+        (
+            {"contrast": -0.1},
+            TraitError,
+            r"contrast.* from 0.01 to 0.3, not the \w+ -0.1",
+        ),
         ({"contrast": float("nan")}, TraitError, "not the float nan"),
         ({"batch": 3}, TraitError, "batch"),
     ],
 )
 def test_bad_setting_is_named(settings, error, message):
     with pytest.raises(error, match=message):
-        StdDecomposition(**settings)
+        StdExplorer(**settings)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 8, 16])
-@pytest.mark.parametrize(("brightness", "contrast"), [(0.2, 0.1), (0.4, 0), (0, 0.3)])
+@pytest.mark.parametrize(
+    ("brightness", "contrast"), [(0.2, 0.1), (0.3, 0.01), (0, 0.3)]
+)
 def test_std_decomposition_agrees_with_torch(front_end, brightness, contrast, batch):
-    shown = front_end(StdDecomposition, "m.images(...a)", [brightness, contrast])
+    shown = front_end(StdExplorer, "m.images(...a)", [brightness, contrast])
     mean, std = torch.tensor(shown, dtype=torch.float64).T
     pixels = torch.stack([mean - std, mean + std], dim=1)  # two pixels an image
     ours = front_end(
-        StdDecomposition,
+        StdExplorer,
         "[m.within(a[0]), m.between(a[0]), m.pooled(a[0]), m.averageOfBatches(...a)]",
         [shown, batch],
     )
@@ -138,3 +144,40 @@ def test_std_decomposition_agrees_with_torch(front_end, brightness, contrast, ba
     ]
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(ours[:2], [contrast, brightness], atol=1e-9)
+
+
+def test_pixels_of_the_page_have_the_std_that_it_names(front_end):
+    shown, pixels = front_end(
+        StdExplorer, "[m.images(...a), m.pixels(m.images(...a))]", [0.2, 0.1]
+    )
+    values = np.array(pixels).reshape(16, 64)
+    np.testing.assert_allclose(values.mean(axis=1), np.array(shown)[:, 0], atol=1e-9)
+    np.testing.assert_allclose(values.std(axis=1), np.array(shown)[:, 1], atol=1e-9)
+    pooled = front_end(StdExplorer, "m.pooled(a)", shown)
+    assert pooled == pytest.approx(values.std(), rel=1e-9)
+
+
+def test_histogram_of_the_page_is_numpy_s(front_end):
+    values = np.random.default_rng(0).normal(size=200)
+    steps = front_end(StdExplorer, "m.histogram(a, -4, 4, 16)", values.tolist())
+    counts, edges = np.histogram(values, bins=16, range=(-4, 4))
+    np.testing.assert_allclose([y for _, y in steps[1:-1:2]], counts / 200, atol=1e-9)
+    np.testing.assert_allclose([x for x, _ in steps[1:-1:2]], edges[:-1], atol=1e-9)
+
+
+def test_guess_is_locked_before_anything_is_shown(mount):
+    page = mount(StdExplorer())
+    assert page.locator("td").all_inner_texts() == ["", "–", "–", "–", "–"]
+    assert page.locator("path.mp-correct").count() == 0
+    page.get_by_label("Your guess, as a number").fill("2")
+    page.get_by_role("button", name="Lock my guess").click()
+    assert page.locator("td").all_inner_texts()[1:] == [
+        "0.2236",
+        "0.0885",
+        "1.00",
+        "2.53",
+    ]
+    assert page.locator("path.mp-correct").count() == 1
+    assert "Your guess: 2.00" in page.locator(".mp").inner_text()
+    page.get_by_role("button", name="Reset").click()
+    assert page.locator("td").all_inner_texts()[1:] == ["–", "–", "–", "–"]

@@ -1,6 +1,6 @@
-"""What a notebook imports: the chapter on mean and standard deviation."""
+"""What a notebook imports: the chapter on the mean and std of a data set."""
 
 from helpers.chapters.dataset_mean_std import check
-from helpers.chapters.dataset_mean_std.widget import StdDecomposition
+from helpers.chapters.dataset_mean_std.widget import StdExplorer
 
-__all__ = ["StdDecomposition", "check"]
+__all__ = ["StdExplorer", "check"]

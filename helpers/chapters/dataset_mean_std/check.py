@@ -11,6 +11,7 @@ from helpers.exercises.verdicts import (
     checks_function,
     correct,
     hint,
+    not_yet,
     wrong_tensor,
 )
 
@@ -87,11 +88,14 @@ def prepare(fn: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Verdict:
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         return hint("return two tensors, the training set and the test set.")
     for got, right in zip(result, (expected_train, expected_test), strict=True):
+        dtype = getattr(got, "dtype", right.dtype)
+        if dtype != right.dtype:
+            return hint(f"return both sets as {right.dtype}, got {dtype}.")
         fault = wrong_tensor(got, right)
         if fault:
             return fault
     if not torch.equal(fn(train, test // 2)[0], result[0]):
-        return hint("the training set changes with the test set: that is the leak.")
+        return not_yet("the training set changes with the test set: that is the leak.")
     if not torch.allclose(result[0], expected_train, atol=0.02):
         spread = result[0].std(dim=(0, 2, 3), correction=0)
         return hint(

@@ -38,122 +38,165 @@ export function averageOfBatches(set, batch) {
   return average(batches.map(pooled));
 }
 
+// The pixels of all images: in each, 64 numbers at equal distances, in a mixed order.
+export function pixels(set) {
+  return set.flatMap(([mean, std]) =>
+    Array.from({ length: 64 }, (_, k) => mean + (std * (((k * 37) % 64) - 31.5)) / SPREAD),
+  );
+}
+
+const SPREAD = Math.sqrt((64 ** 2 - 1) / 12); // the std of 0 to 63
+
+// Shares of numbers in `count` equal parts from `low` to `high`, as the corners of steps.
+export function histogram(values, low, high, count) {
+  const shares = new Array(count).fill(0);
+  for (const v of values) {
+    const at = Math.floor(((v - low) / (high - low)) * count);
+    if (at >= 0 && at < count) shares[at] += 1 / values.length;
+  }
+  const edge = (i) => low + ((high - low) * i) / count;
+  const steps = shares.flatMap((share, i) => [
+    [edge(i), share],
+    [edge(i + 1), share],
+  ]);
+  return [[low, 0], ...steps, [high, 0]];
+}
+
 // --- the page ---
 
-const [WIDTH, HEIGHT, BAR] = [340, 150, 0.6];
+function tiles(canvas, values) {
+  const context = canvas.getContext("2d");
+  const data = context.createImageData(32, 32);
+  values.forEach((v, i) => {
+    const [image, k] = [Math.floor(i / 64), i % 64];
+    const x = (image % 4) * 8 + (k % 8);
+    const y = Math.floor(image / 4) * 8 + Math.floor(k / 8);
+    const grey = 255 * Math.min(Math.max(v, 0), 1);
+    data.data.set([grey, grey, grey, 255], 4 * (32 * y + x));
+  });
+  context.putImageData(data, 0, 0);
+}
 
 function render({ model, el: host }) {
   const set = (name) => (value) => update(model, name, value);
-  const range = { min: 0, max: 0.4, step: 0.01 };
-  const brightness = slider("Brightness", range, set("brightness"));
-  const contrast = slider("Contrast", range, set("contrast"));
+  const brightness = slider("Brightness", { min: 0, max: 0.3, step: 0.01 }, set("brightness"));
+  const contrast = slider("Contrast", { min: 0.01, max: 0.3, step: 0.01 }, set("contrast"));
   const batch = choice(
-    "Average the stds of batches of",
+    "Batches of",
     [1, 2, 4, 8, 16].map((size) => [size, String(size)]),
     set("batch"),
   );
-  const marks = svg("g");
-  const picture = svg(
-    "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" },
-    svg("text", { x: 0, y: 12 }, "16 images: mean ± std of the pixels"),
-    marks,
-  );
-  const rows = el("tbody");
-  const verdict = el("p", { "aria-live": "polite" });
-
-  const row = (role, name, value) =>
+  const place = (value) => update(model, "mark", Math.abs(Number(value.toFixed(2))));
+  const mark = slider("Your guess", { min: 0, max: 8, step: 0.01 }, place);
+  const lock = el("button", {
+    type: "button",
+    onclick: () => update(model, "guess", model.get("guess") === null ? model.get("mark") : null),
+  });
+  const start = { guess: null, brightness: 0.2, contrast: 0.1, batch: 1, mark: 1 };
+  const canvas = el("canvas", { width: 32, height: 32, role: "img", "aria-label": "16 images" });
+  const raw = plot({
+    title: "all pixels, and their mean ± std",
+    x: [-0.5, 1.5],
+    y: [0, 0.2],
+    xTicks: [0, 1],
+    yTicks: [0, 0.1, 0.2],
+    xLabel: "grey, 0 is black",
+  });
+  const after = plot({
+    title: "normalised",
+    x: [-8, 8],
+    y: [0, 0.3],
+    xTicks: [-8, -4, -1, 0, 1, 4, 8],
+    yTicks: [0, 0.1, 0.2, 0.3],
+    xLabel: "lines at −1 and 1: one std, if it is right",
+    onpick: place,
+  });
+  const cells = Array.from({ length: 4 }, () => el("td"));
+  const head = (role, text) =>
     el(
-      "tr",
+      "th",
+      { scope: "col", class: `mp-${role}` },
+      el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
+      text,
+    );
+  const row = (name, ...pair) => el("tr", {}, el("th", { scope: "row" }, name), ...pair);
+  const table = el(
+    "table",
+    {},
+    el(
+      "thead",
       {},
-      el(
-        "th",
-        { scope: "row", class: `mp-${role}` },
-        el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
-        name,
-      ),
-      el("td", {}, format(value)),
-      el(
-        "td",
-        { class: "std-bar", "aria-hidden": "true" },
-        el("span", { class: `std-fill mp-${role}`, style: `width: ${(100 * value) / BAR}%` }),
-      ),
-    );
-
-  function dots(shown, size) {
-    const x = (i) => 12 + (i * (WIDTH - 24)) / 15;
-    const y = (v) => HEIGHT - 6 - ((Math.min(1.4, Math.max(-0.4, v)) + 0.4) / 1.8) * (HEIGHT - 28);
-    const edges = shown.flatMap((_, i) =>
-      i && i % size === 0
-        ? [
-            svg("line", {
-              class: "mp-marker",
-              x1: (x(i) + x(i - 1)) / 2,
-              x2: (x(i) + x(i - 1)) / 2,
-              y1: 20,
-              y2: HEIGHT - 2,
-            }),
-          ]
-        : [],
-    );
-    return [
-      ...edges,
-      ...shown.flatMap(([mean, std], i) => [
-        svg("line", {
-          class: "std-line",
-          x1: x(i),
-          x2: x(i),
-          y1: y(mean - std),
-          y2: y(mean + std),
-        }),
-        svg("circle", { class: "std-dot", cx: x(i), cy: y(mean), r: 4 }),
-      ]),
-    ];
-  }
+      el("tr", {}, el("td"), head("correct", "all pixels"), head("pitfall", "average")),
+    ),
+    el(
+      "tbody",
+      {},
+      row("divided by", cells[0], cells[1]),
+      row("std afterwards", cells[2], cells[3]),
+    ),
+  );
+  const news = el("p", { "aria-live": "polite" });
 
   function paint() {
-    const [b, c, size] = ["brightness", "contrast", "batch"].map((name) => model.get(name));
+    const [b, c, size, at, guess] = ["brightness", "contrast", "batch", "mark", "guess"].map((n) =>
+      model.get(n),
+    );
     brightness.set(b);
     contrast.set(c);
     batch.set(size);
+    mark.set(at);
     const shown = images(b, c);
+    const values = pixels(shown);
     const [all, wrong] = [pooled(shown), averageOfBatches(shown, size)];
-    marks.replaceChildren(...dots(shown, size));
-    rows.replaceChildren(
-      row("reference", "within images", within(shown)),
-      row("reference", "between images", between(shown)),
-      row("correct", "all pixels", all),
-      row(
-        "pitfall",
-        size === 1 ? "average of 16 stds" : size === 16 ? "one batch" : `average of ${16 / size}`,
-        wrong,
-      ),
+    tiles(canvas, values);
+    const edge = (x) => [
+      [x, 0],
+      [x, 0.2],
+    ];
+    raw.draw([
+      { role: "ink", points: histogram(values, -0.5, 1.5, 40) },
+      ...[0.5 - all, 0.5 + all].map((x) => ({ role: "reference", points: edge(x) })),
+    ]);
+    after.mark(at);
+    const hidden = guess === null;
+    const normalised = (std) =>
+      histogram(
+        values.map((v) => (v - 0.5) / std),
+        -8,
+        8,
+        64,
+      );
+    after.draw(
+      hidden
+        ? []
+        : [
+            { role: "pitfall", points: normalised(wrong) },
+            { role: "correct", points: normalised(all) },
+          ],
     );
-    verdict.textContent =
-      wrong > 0
-        ? `Divided by the average, the pixels have a std of ${format(all / wrong, 3)}.`
-        : "The average is 0: nothing can be divided by it.";
+    const texts = hidden
+      ? ["–", "–", "–", "–"]
+      : [format(all), format(wrong), format(1, 2), format(all / wrong, 2)];
+    texts.forEach((text, i) => {
+      cells[i].textContent = text;
+    });
+    lock.textContent = hidden ? "Lock my guess" : "Guess again";
+    news.textContent = hidden
+      ? "Divided by the average of the stds: where is one std then? Put the dotted line there."
+      : `Your guess: ${format(guess, 2)}. Divided by the average, one std is ${format(all / wrong, 2)}.`;
   }
   host.append(
     el(
       "div",
       { class: "mp std", role: "group", "aria-label": "Std explorer" },
-      controls(brightness.root, contrast.root, batch.root),
-      el(
-        "div",
-        { class: "mp-figure" },
-        picture,
-        el(
-          "table",
-          {},
-          el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "std"), el("td"))),
-          rows,
-        ),
-      ),
-      verdict,
+      controls(brightness.root, contrast.root, batch.root, mark.root),
+      news,
+      el("div", { class: "mp-row" }, lock, resetButton(model, start)),
+      el("div", { class: "mp-figure" }, canvas, table),
+      el("div", { class: "mp-grid" }, raw.root, after.root),
     ),
   );
-  return follow(model, ["brightness", "contrast", "batch"], paint);
+  return follow(model, ["brightness", "contrast", "batch", "mark", "guess"], paint);
 }
 
 export default { render };

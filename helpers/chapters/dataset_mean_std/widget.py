@@ -1,4 +1,4 @@
-"""Sixteen images as dots: what their spread within and between adds up to."""
+"""Sixteen grey images: what their pixels look like after a division by either std."""
 
 from traitlets import Enum
 
@@ -6,13 +6,15 @@ from helpers.widgets.base import BookWidget
 from helpers.widgets.traits import Number
 
 
-class StdDecomposition(BookWidget):
-    """Show the std of all pixels against the average of the stds of batches.
+class StdExplorer(BookWidget):
+    """Let a reader guess how wide the pixels lie after a division by an average of stds.
 
     Args:
-        brightness: spread of the sixteen images' means, from 0 to 0.4.
-        contrast: the typical std inside an image, from 0 to 0.4.
+        brightness: spread of the sixteen images' means, from 0 to 0.3.
+        contrast: the typical std inside an image, from 0.01 to 0.3.
         batch: images in a batch whose std is taken: 1, 2, 4, 8 or 16.
+        mark: where the dotted line stands, from 0 to 8.
+        guess: the reader's guess, or None while the normalised pixels are hidden.
 
     Raises:
         TypeError: for a setting that it does not have.
@@ -20,8 +22,10 @@ class StdDecomposition(BookWidget):
     """
 
     label = "Std explorer"
-    height_px = (406, 579)
+    height_px = (725, 1078)
 
-    brightness = Number(0.2, min=0, max=0.4).tag(sync=True)
-    contrast = Number(0.1, min=0, max=0.4).tag(sync=True)
+    brightness = Number(0.2, min=0, max=0.3).tag(sync=True)
+    contrast = Number(0.1, min=0.01, max=0.3).tag(sync=True)
     batch = Enum([1, 2, 4, 8, 16], 1).tag(sync=True)
+    mark = Number(1.0, min=0, max=8).tag(sync=True)
+    guess = Number(None, allow_none=True, min=0, max=8).tag(sync=True)

@@ -19,7 +19,7 @@ class FoldTraining(LiveTraining):
     """
 
     label = "Fold training"
-    height_px = (670, 626)
+    height_px = (670, 665)
 
     steps = Whole(60, min=10, max=200).tag(sync=True)
     guess = Number(None, allow_none=True, min=0, max=100).tag(sync=True)
