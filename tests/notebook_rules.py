@@ -37,7 +37,7 @@ KNOWN_MIMES = {
     "application/vnd.measured-pytorch.widget+json",
 }
 # Chapters that open with a recipe, and whose traps have headings; it grows to be all.
-SECOND_EDITION = {"bce_and_logits", "classification_report"}
+SECOND_EDITION = {"bce_and_logits", "classification_report", "flops_and_params"}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
