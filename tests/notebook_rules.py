@@ -44,6 +44,7 @@ SECOND_EDITION = {
     "classification_report",
     "cross_entropy_and_nll",
     "dataset_mean_std",
+    "flops_and_params",
     "gradient_accumulation",
     "k_fold",
     "load_state_dict",

@@ -1,20 +1,17 @@
 """The chapter on FLOPs and parameters: checks and widget."""
 
-import random
+import copy
 
 import pytest
 import torch
+from thop import profile
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from traitlets import TraitError
 
-from helpers.chapters.flops_and_params import ConvCost, check
+from helpers.chapters.flops_and_params import LayerCost, check
+from helpers.flops import count_macs
 from helpers.widgets.base import STATE_MIME
-
-
-def meta(build, *args, **kwargs):
-    with torch.device("meta"):
-        return build(*args, **kwargs)
 
 
 # --- the checks ----------------------------------------------------------------------
@@ -60,53 +57,67 @@ def test_tokens_equal_tells_right_from_wrong(value, text):
     assert repr(check.tokens_equal(value)).startswith(text)
 
 
-def cleaned(model, depth=10, names=("total_ops", "total_params")):
-    for path, module in model.named_modules():
-        if len(path.split(".")) <= depth:
-            for name in names:
-                module._buffers.pop(name, None)
-    return model
+def counted(model, x):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(x)
+    return counter.get_total_flops() / 2
 
 
-def without_buffers(model):
+def by_thop(model, x):
+    return profile(model, (x,), verbose=False)[0]
+
+
+def of_a_copy(count):
+    return lambda model, x: count(copy.deepcopy(model).eval(), x)
+
+
+def per_image(count):
+    return lambda model, x: count(model, x) / len(x)
+
+
+def leaving_buffers(model, x):
+    model.register_buffer("total_ops", torch.zeros(1))
+    return of_a_copy(per_image(counted))(model, x)
+
+
+def with_hooks(model, x):
+    model, total = copy.deepcopy(model).eval(), []
+
+    def add(module, inputs, output):
+        total.append(output[0].numel() * module.weight[0].numel())
+
     for module in model.modules():
-        module._buffers.clear()
-    return model
-
-
-def scaled(model):
-    cleaned(model).scale.mul_(2)
-    return model
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(add)
+    model(x)
+    return sum(total)
 
 
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
-        (cleaned, "✓ Correct"),
-        (lambda m: None, "○ Not yet"),
-        (lambda m: cleaned(m).state_dict(), "✗ Hint: return the model itself, got Ord"),
-        (lambda m: m, "✗ Hint: total_ops is still in the state dict"),
+        (lambda model, x: None, "○ Not yet: macs_per_image returned None"),
+        (by_thop, "○ Not yet: that is for a batch of five, with thop's"),
+        (per_image(by_thop), "✗ Hint: thop adds element-wise work"),
+        (counted, "✗ Hint: that is a batch of five. Divide"),
+        (lambda m, x: 2 * counted(m, x), "✗ Hint: those are the FLOPs of a batch"),
+        (lambda m, x: 2 * counted(m, x) / 5, "✗ Hint: those are FLOPs: two for each"),
+        (lambda model, x: 7, "✗ Hint: one image takes 3,896 MACs, got 7"),
+        (lambda model, x: x.nothing, "✗ Hint: your code raised AttributeError"),
+        (leaving_buffers, "✗ Hint: the count is right, but total_ops is left"),
+        (per_image(counted), "✗ Hint: the count is right, but BatchNorm's statistics"),
         (
-            lambda m: cleaned(m, names=["total_ops"]),
-            "✗ Hint: total_params is still in the state dict",
+            lambda model, x: per_image(counted)(model.eval(), x),
+            "✗ Hint: the count is right, but the model came in train() mode",
         ),
-        (
-            lambda m: (
-                [m._buffers.pop(k, None) for k in ("total_ops", "total_params")] and m
-            ),
-            "✗ Hint: submodules have them too: inner.total_ops",
-        ),
-        (without_buffers, "✗ Hint: body.1.num_batches_tracked is gone"),
-        (scaled, "✗ Hint: a value of the model has changed"),
-        (lambda m: cleaned(m).eval(), "✗ Hint: the model was in train() mode"),
-        (
-            lambda m: m.__delattr__("total_ops") or cleaned(m),
-            "✗ Hint: <lambda> raised AttributeError",
-        ),
+        (of_a_copy(per_image(counted)), "✓ Correct"),
+        (of_a_copy(lambda m, x: counted(m, x[:1])), "✓ Correct"),
+        (lambda m, x: count_macs(m, x, per_sample=True).macs, "✓ Correct"),
+        (with_hooks, "✓ Correct"),
     ],
 )
-def test_clean_tells_right_from_wrong(attempt, text):
-    assert repr(check.clean(attempt)).startswith(text)
+def test_macs_per_image_tells_right_from_wrong(attempt, text):
+    assert repr(check.macs_per_image(attempt)).startswith(text)
 
 
 # --- the widget ----------------------------------------------------------------------
@@ -115,135 +126,77 @@ def test_clean_tells_right_from_wrong(attempt, text):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"channels": 3}, TypeError, "no setting 'channels'. It has: c_in, c_out"),
-        ({"c_in": 0}, TraitError, r"c_in.* from 1 to 512, not the \w+ 0"),
-        ({"image": 225}, TraitError, r"image.* from 1 to 224, not the \w+ 225"),
+        ({"groups": 3}, TypeError, "no setting 'groups'. It has: channels, image"),
+        ({"channels": 8}, TraitError, r"channels.* from 16 to 512, not the \w+ 8"),
         ({"kernel": 4}, TraitError, "kernel.* not the int 4"),
-        ({"width": 100}, TraitError, "width.* not the int 100"),
-        ({"groups": 3}, TraitError, "groups must divide .* got 3 for 64 and 64"),
-        ({"groups": 4, "c_out": 6}, TraitError, "got 4 for 64 and 6"),
-        ({"heads": 3}, TraitError, "heads"),
-        ({"layer": "pool"}, TraitError, "layer"),
+        ({"kind": "pool"}, TraitError, "kind"),
     ],
 )
 def test_bad_setting_is_named(settings, error, message):
     with pytest.raises(error, match=message):
-        ConvCost(**settings)
+        LayerCost(**settings)
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"layer": "attention"},
-        {"c_in": 6, "c_out": 9, "groups": 3},
-        {"c_out": 9},
-        {"kernel": 5},
-        {"stride": 2},
-        {"image": 9},
-        {"tokens": 9},
-        {"width": 64},
-        {"heads": 16},
-    ],
+    "change", [{"channels": 16}, {"image": 9}, {"kernel": 5}, {"kind": "depthwise"}]
 )
 def test_digest_changes_with_whatever_is_shown(change):
-    plain, changed = ConvCost(), ConvCost(**change)
+    plain, changed = LayerCost(), LayerCost(**change)
     digests = [w._repr_mimebundle_()[0][STATE_MIME]["state"] for w in (plain, changed)]
     assert digests[0] != digests[1]
 
 
-def flops_of(model, *inputs):
-    with FlopCounterMode(display=False) as counter:
-        result = model(*inputs)
-    return counter.get_total_flops(), result
-
-
-def test_convolution_in_the_page_agrees_with_flop_counter_mode(front_end):
-    random.seed(0)
-    for _ in range(60):
-        groups = random.choice([1, 1, 2, 3, 8])
-        s = {
-            "c_in": groups * random.randint(1, 60),
-            "c_out": groups * random.randint(1, 60),
-            "kernel": random.choice([1, 3, 5, 7]),
-            "stride": random.randint(1, 4),
-            "groups": groups,
-            "image": random.randint(1, 224),
+@pytest.mark.parametrize("kind", ["dense", "depthwise"])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_cost_in_the_page_agrees_with_flop_counter_mode(front_end, kernel, kind):
+    for channels, image in ((16, 7), (48, 31), (512, 56)):
+        groups = channels if kind == "depthwise" else 1
+        with torch.device("meta"):
+            layer = nn.Conv2d(
+                channels, channels, kernel, padding=kernel // 2, groups=groups
+            )
+            x = torch.rand(1, channels, image, image)
+        settings = {
+            "channels": channels,
+            "image": image,
+            "kernel": kernel,
+            "kind": kind,
         }
-        ConvCost(**s)  # a setting that the widget accepts
-        conv = meta(
-            nn.Conv2d,
-            s["c_in"],
-            s["c_out"],
-            s["kernel"],
-            s["stride"],
-            s["kernel"] // 2,
-            groups=groups,
-        )
-        x = torch.zeros(1, s["c_in"], s["image"], s["image"], device="meta")
-        flops, result = flops_of(conv, x)
-        ours = front_end(ConvCost, "m.convolution(a)", s)
-        assert ours == {
-            "size": result.shape[-1],
-            "macs": flops // 2,
-            "flops": flops,
-            "params": sum(p.numel() for p in conv.parameters()),
-            "bytes": 4 * result.numel(),
+        assert front_end(LayerCost, "m.cost(a)", settings) == {
+            "macs": counted(layer, x),
+            "params": sum(p.numel() for p in layer.parameters()),
+            "bytes": layer(x).nbytes,
         }
 
 
-def test_attention_in_the_page_agrees_with_flop_counter_mode(front_end):
-    random.seed(1)
-    for _ in range(20):
-        s = {
-            "tokens": random.randint(1, 4096),
-            "width": 64 * random.randint(1, 16),
-            "heads": random.choice([1, 4, 16]),
-        }
-        ConvCost(**s)
-        layer = meta(nn.MultiheadAttention, s["width"], s["heads"], batch_first=True)
-        x = torch.zeros(1, s["tokens"], s["width"], device="meta")
-        flops, (_, weights) = flops_of(
-            lambda x, layer=layer: layer(x, x, x, average_attn_weights=False), x
-        )
-        parts = front_end(ConvCost, "m.attention(a)", s)
-        both = {k: sum(p[k] for p in parts.values()) for k in parts["mixing"]}
-        assert (both["flops"], 2 * both["macs"]) == (flops, flops)
-        assert both["params"] == sum(p.numel() for p in layer.parameters())
-        projected = nn.Linear(s["width"], s["width"], device="meta")
-        assert 4 * flops_of(projected, x)[0] == parts["projections"]["flops"]
-        assert parts["projections"]["bytes"] == 4 * 4 * x.numel()
-        assert parts["mixing"]["bytes"] == 4 * (weights.numel() + x.numel())
-
-
-def test_groups_follow_the_channels(front_end):
-    cases = [[64, 64], [64, 63], [12, 5], [7, 6], [7, 9], [1, 1], [12, 1.9]]
-    ours = front_end(ConvCost, "a.map(([n, limit]) => m.divisor(n, limit))", cases)
-    assert ours == [64, 32, 4, 1, 7, 1, 1]
-    assert front_end(ConvCost, "m.gcd(48, 36)", None) == 12
-    shown = front_end(ConvCost, "a.map(m.whole)", [0, 999, 1000, 21_369_585_664])
-    assert shown == ["0", "999", "1,000", "21,369,585,664"]
-    units = front_end(ConvCost, "a.map((n) => m.unit(n)[1])", [1, 1e3, 2e6, 3e9, 4e12])
-    assert units == ["ones", "thousands", "millions", "billions", "trillions"]
+def test_factors_and_digits(front_end):
+    pairs = [[1, 4], [64, 1], [5, 5], [3, 4]]
+    shown = front_end(LayerCost, "a.map((p) => m.factor(...p))", pairs)
+    assert shown == ["× 4", "÷ 64", "× 1", "× 1.33"]
+    assert front_end(LayerCost, "m.whole(a)", 115605504) == "115,605,504"
 
 
 @pytest.fixture
 def explorer(mount):
-    return mount(ConvCost(), width=360)
+    return mount(LayerCost(), width=360)
+
+
+def factors(page):
+    return page.locator("tbody tr td:last-child").all_inner_texts()
+
+
+def test_explorer_starts_neutral_and_returns_there(explorer):
+    assert factors(explorer) == ["× 1"] * 3
+    explorer.get_by_role("textbox", name="Channels, as a number").fill("128")
+    assert factors(explorer)[::2] == ["× 4", "× 2"]
+    explorer.get_by_role("radio", name="depthwise").check()
+    assert explorer.evaluate("state.channels") == 128  # typing has lost nothing
+    explorer.get_by_role("button", name="Reset").click()
+    assert factors(explorer) == ["× 1"] * 3
 
 
 def test_explorer_is_driven_by_keyboard(explorer):
-    explorer.get_by_role("slider", name="Groups").press("End")
-    assert explorer.evaluate("state.groups") == 64
-    assert "1,806,336" in explorer.get_by_role("table").inner_text()  # a 64th
-    explorer.get_by_role("slider", name="Channels in").press("ArrowLeft")
-    assert explorer.evaluate("[state.c_in, state.groups]") == [63, 1]
-    explorer.get_by_role("radio", name="attention").check()
-    explorer.get_by_role("textbox", name="Tokens N, as a number").fill("512")
-    assert "134,217,728" in explorer.get_by_role("table").inner_text()
-
-
-def test_typed_number_between_two_steps_goes_to_the_step_below(explorer):
-    explorer.get_by_role("textbox", name="Kernel, as a number").fill("6")
+    explorer.get_by_role("slider", name="Image side").press("ArrowRight")
+    assert explorer.evaluate("state.image") == 57
+    explorer.get_by_role("radio", name="3 × 3").press("ArrowRight")
     assert explorer.evaluate("state.kernel") == 5
-    explorer.get_by_role("textbox", name="Groups, as a number").fill("5")
-    assert explorer.evaluate("state.groups") == 4

@@ -1,6 +1,6 @@
 """What a notebook imports: the chapter on FLOPs and parameters."""
 
 from helpers.chapters.flops_and_params import check
-from helpers.chapters.flops_and_params.widget import ConvCost
+from helpers.chapters.flops_and_params.widget import LayerCost
 
-__all__ = ["ConvCost", "check"]
+__all__ = ["LayerCost", "check"]

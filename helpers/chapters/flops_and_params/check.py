@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
+from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
 
 MACS, PARAMS = 32 * 32 * 16 * 27, 16 * 27 + 16
 MACS_HINTS = {
@@ -58,48 +58,58 @@ tokens_equal = NumberCheck(
 )
 
 
-class _Profiled(nn.Module):
-    """A small model with a buffer of its own, as thop leaves it."""
+# --- repair a counter ----------------------------------------------------------------
+
+
+class _Small(nn.Module):
+    """A convolution and its BatchNorm, whose statistics a forward in train mode moves."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-        self.register_buffer("scale", torch.ones(1))
-        self.inner = nn.ModuleList([nn.ModuleList([nn.Linear(4, 2)])])
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.head = nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.inner[0][0](self.body(x)) * self.scale
-
-    def leave_buffers(self) -> "_Profiled":
-        for module in (self, self.inner, self.inner[0]):
-            for name in ("total_ops", "total_params"):
-                module.register_buffer(name, torch.zeros(1, dtype=torch.float64))
-        return self
+        return self.head(self.body(x).mean(dim=(2, 3)))
 
 
-@checks_function(lambda fn: fn(_Profiled().leave_buffers()))
-def clean(fn: Callable[[nn.Module], nn.Module]) -> Verdict:
-    """Check a function that takes thop's buffers out of a model.
+IMAGE_MACS = 6 * 6 * 4 * 27 + 4 * 2  # of one image of 8 x 8
+NORM = 4 * 36 * 4  # what thop adds for the BatchNorm of one image
+
+
+def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
+    """Check a function that counts the MACs of one image, and leaves the model alone.
 
     Args:
-        fn: takes a model, returns it cleaned.
+        fn: takes a model and a batch of images; returns MACs per image.
     """
-    model = _Profiled()
+    model, images = _Small(), torch.zeros(5, 3, 8, 8)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    result = fn(model.leave_buffers())
-    if result is not model:
-        return hint(f"return the model itself, got {type(result).__name__}.")
+    try:
+        result = fn(model, images)
+        if result is None:
+            return not_yet("macs_per_image returned None.")
+        macs = float(result)
+    except Exception as error:  # whatever the reader's code raises becomes a hint
+        return hint(f"your code raised {type(error).__name__}: {error}")
+    if macs == 5 * (IMAGE_MACS + NORM):
+        return not_yet("that is for a batch of five, with thop's work for BatchNorm.")
+    wrong = {
+        5 * IMAGE_MACS: "that is a batch of five. Divide by the number of images.",
+        10 * IMAGE_MACS: "those are the FLOPs of a batch of five.",
+        2 * IMAGE_MACS: "those are FLOPs: two for each multiply-accumulate.",
+        IMAGE_MACS + NORM: "thop adds element-wise work of the BatchNorm.",
+    }
+    if macs in wrong:
+        return hint(wrong[macs])
+    if macs != IMAGE_MACS:
+        return hint(f"one image takes {IMAGE_MACS:,} MACs, got {macs:,.0f}.")
     state = model.state_dict()
-    extra, missing = [k for k in state if k not in before], before.keys() - state
-    if any("." in key for key in extra) and not any("." not in k for k in extra):
-        return hint(f"submodules have them too: {extra[0]} is still there.")
+    extra = [key for key in state if key not in before]
     if extra:
-        return hint(f"{extra[0]} is still in the state dict.")
-    if missing:
-        return hint(f"{min(missing)} is gone, and it was the model's own.")
+        return hint(f"the count is right, but {extra[0]} is left in the state dict.")
     if any(not torch.equal(before[key], value) for key, value in state.items()):
-        return hint("a value of the model has changed.")
-    if not model.training:
-        return hint("the model was in train() mode; leave it there.")
-    fn(model)  # nothing left to remove
-    return correct("the state dict is the model's own again, and loads anywhere.")
+        return hint("the count is right, but BatchNorm's statistics have moved.")
+    if not all(module.training for module in model.modules()):
+        return hint("the count is right, but the model came in train() mode.")
+    return correct("MACs of one image, and the model is as it was.")
