@@ -13,7 +13,6 @@ import io
 import json
 import math
 import re
-import statistics
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,23 +35,6 @@ KNOWN_MIMES = {
     VIEW_MIME,
     "application/vnd.measured-pytorch.widget+json",
 }
-# Chapters that open with a recipe, and whose traps have headings; it grows to be all.
-SECOND_EDITION = {
-    "apex",
-    "bce_and_logits",
-    "checkpoint_format",
-    "classification_report",
-    "cross_entropy_and_nll",
-    "dataset_mean_std",
-    "flops_and_params",
-    "gradient_accumulation",
-    "k_fold",
-    "load_state_dict",
-    "mixed_precision",
-    "progress_bars",
-    "softmax_dim",
-    "train_eval_no_grad",
-}
 OPENING = ["The short answer", "See it"]
 CLOSING = ["Traps", "Exercises", claims.HEADING, "Takeaways"]
 INVITATION = "run this cell to interact"
@@ -69,10 +51,6 @@ class Chapter:
     def read(cls, path: Path) -> Chapter:
         # nbformat.read would check the file against a schema, as nbval does anyway.
         return cls(path, nbformat.v4.reads(path.read_text("utf-8")))
-
-    @property
-    def second_edition(self) -> bool:
-        return self.path.stem in SECOND_EDITION
 
     @property
     def cells(self) -> list[tuple[int, NotebookNode]]:
@@ -237,9 +215,7 @@ def rule_opening(chapter: Chapter) -> Iterator[str]:
     ):
         yield "cell 1: not '# title' and '*N minutes to read · N minutes of exercises*'"
     below = first.split("\n\n")[2:]
-    if chapter.second_edition != bool(below) or (
-        below and not re.fullmatch(r"You can .*\bafterwards\b.*\.", "\n".join(below))
-    ):
+    if not re.fullmatch(r"You can .*\bafterwards\b.*\.", "\n".join(below)):
         yield "cell 1: under the minutes one sentence 'You can ... afterwards.'"
     words = len(lead.split())
     if words > 60:
@@ -272,9 +248,7 @@ def rule_short_answer(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_recipe(chapter: Chapter) -> Iterator[str]:
-    """Second edition: a recipe of 12 lines, then wrong and right of 10 that say so."""
-    if not chapter.second_edition:
-        return
+    """A recipe of 12 lines, then wrong and right of 10 that say so."""
     order = [
         (n, tag)
         for n, cell in chapter.code
@@ -346,7 +320,7 @@ def rule_verdicts(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_closing(chapter: Chapter) -> Iterator[str]:
-    """Three takeaways, then sources, then a link to the next notebook of _toc.yml."""
+    """Three takeaways, the symptom page, sources, the next notebook of _toc.yml."""
     section = _section(chapter, "Takeaways")
     if len(re.findall(r"^- ", section, re.M)) != 3:
         yield "takeaways: not three bullets"
@@ -357,23 +331,11 @@ def rule_closing(chapter: Chapter) -> Iterator[str]:
         rf"^\*\*Next\.\*\* \[[^]]+\]\({re.escape(goal)}\)$", section, re.M
     ):
         yield f"takeaways: must end with **Sources.** and **Next.** [title]({goal})"
+    if "](../book/symptoms.md)" not in section:
+        yield "takeaways: no link to ../book/symptoms.md for a reader in trouble"
 
 
 # --- rhythm --------------------------------------------------------------------------
-
-
-def rule_sizes(chapter: Chapter) -> Iterator[str]:
-    """First edition: 12 to 30 code cells, median 6 lines; 25 to 70 words for each."""
-    if chapter.second_edition:
-        return
-    lines = {n: _lines(cell.source) for n, cell in chapter.code}
-    if not 12 <= len(lines) <= 30:
-        yield f"{len(lines)} code cells, not 12 to 30"
-    if statistics.median(lines.values()) > 6:
-        yield f"code cells have {statistics.median(lines.values())} lines in the median"
-    words = sum(len(_plain(cell.source).split()) for _, cell in chapter.prose)
-    if not 25 <= words / len(lines) <= 70:
-        yield f"{words / len(lines):.0f} words of prose for each code cell, not 25 to 70"
 
 
 def rule_cell_length(chapter: Chapter) -> Iterator[str]:
@@ -384,8 +346,8 @@ def rule_cell_length(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_code_width(chapter: Chapter) -> Iterator[str]:
-    """Second edition: code of 76 columns at most, 74 where it is folded: none is cut."""
-    for n, cell in chapter.code if chapter.second_edition else []:
+    """Code of 76 columns at most, 74 where it is folded: none is cut."""
+    for n, cell in chapter.code:
         tags = set(cell.metadata.get("tags", []))
         most = 74 if {"hide-cell", "hide-input"} & tags else 76
         for line in cell.source.splitlines():
@@ -394,9 +356,7 @@ def rule_code_width(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_minutes(chapter: Chapter) -> Iterator[str]:
-    """Second edition: the title's minutes are those measured, 12 at most to read."""
-    if not chapter.second_edition:
-        return
+    """The title's minutes are those measured, 12 at most to read."""
     told = [
         int(m) for m in re.findall(r"(\d+) minutes", chapter.notebook.cells[0].source)
     ]
@@ -427,10 +387,10 @@ def minutes_to_read(chapter: Chapter) -> int:
 
 
 def rule_traps(chapter: Chapter) -> Iterator[str]:
-    """Second edition: each trap has its heading, at most 80 words, and one cell."""
+    """Each trap has its heading, at most 80 words, and one cell."""
     traps: dict[str, list[list]] = {}
     for section, trap, text, cell in _pieces(chapter):
-        if chapter.second_edition and section == "Traps" and trap:
+        if section == "Traps" and trap:
             words, cells = traps.setdefault(trap, [[], []])
             if cell is None:
                 words += _plain(text.partition("\n")[2]).split()
@@ -439,7 +399,7 @@ def rule_traps(chapter: Chapter) -> Iterator[str]:
     for trap, (words, cells) in traps.items():
         if len(words) > 80 or len(cells) != 1:
             yield f"trap {trap!r}: {len(words)} words, {len(cells)} cells, not 80 and 1"
-    if chapter.second_edition and len(traps) < 3:
+    if len(traps) < 3:
         yield f"traps: {len(traps)} headings '### ...', not 3 or more"
 
 

@@ -20,7 +20,6 @@ from sphinx.util.docutils import SphinxDirective
 
 DATA = claims.ROOT / "book/data/symptoms.yml"
 ROWS = "trouble-rows.js"
-TRAP = re.compile(r"^> \*\*Trap: (.+?)\.?\*\*", re.M)
 INLINE = MarkdownIt()
 
 
@@ -62,11 +61,11 @@ def _place(row: str, text: str, chapters: dict) -> Place:
 
 @cache
 def places(chapter: str) -> dict[str, str]:
-    """Return the headings and traps of a chapter by the id that each has on its page."""
+    """Return the headings of a chapter by the id that each has on its page."""
     path = claims.ROOT / "notebooks" / f"{chapter}.ipynb"
     cells = claims.cells(path)
     text = "\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
-    found = re.findall(r"^#{2,3} (.+)$", text, re.M) + TRAP.findall(text)
+    found = re.findall(r"^#{2,3} (.+)$", text, re.M)
     return {nodes.make_id(name.replace("`", "")): name for name in found}
 
 
@@ -78,7 +77,7 @@ def lost(place: Place) -> str | None:
     near = difflib.get_close_matches(place.anchor, known, 3, 0.3)
     names = [known[anchor] for anchor in near] or list(known.values())
     return (
-        f"symptoms.yml: {place.chapter}.ipynb has no heading or trap "
+        f"symptoms.yml: {place.chapter}.ipynb has no heading "
         f"{place.heading!r}. Write another one, such as {names}."
     )
 
@@ -264,16 +263,6 @@ def links(rows: list[dict]) -> list[Place]:
     return list(dict.fromkeys(found))
 
 
-def name_traps(app: Sphinx, doctree: nodes.document) -> None:
-    """Give each trap that is a quotation an id, so that a link leads to the trap itself."""
-    for quote in doctree.findall(nodes.block_quote):
-        strong = next(iter(quote.findall(nodes.strong)), None)
-        text = strong.astext() if strong else ""
-        if text.startswith("Trap: "):
-            quote["ids"].append(nodes.make_id(text.removeprefix("Trap: ")))
-
-
 def setup(app: Sphinx) -> None:
     app.add_directive("symptoms", Symptoms)
-    app.connect("doctree-read", name_traps)
     app.connect("build-finished", write_rows)

@@ -96,7 +96,7 @@ def test_place_exists(place):
 
 def test_lost_place_is_named_with_what_is_near():
     place = symptoms.Place("bce_and_logits", "Sigmoid thrice")
-    assert "has no heading or trap 'Sigmoid thrice'" in symptoms.lost(place)
+    assert "has no heading 'Sigmoid thrice'" in symptoms.lost(place)
     assert "Sigmoid twice" in symptoms.lost(place)
 
 
