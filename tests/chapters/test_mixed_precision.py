@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
+from notebook_rules import Chapter
+from repository import ROOT
 from torch import nn
 
 from helpers.chapters.mixed_precision import LossScale, ScalerTraining, check
@@ -36,6 +38,18 @@ def test_scaler_scales_on_the_cpu():
     (weight * math.inf).sum().backward()
     scaler.update()
     assert scaler.get_scale() == 65536
+
+
+def test_recipe_trains_in_float16_too():
+    chapter = Chapter.read(ROOT / "notebooks" / "mixed_precision.ipynb")
+    ((_, given),), ((_, recipe),) = map(chapter.tagged, ("given", "recipe"))
+    names = {}
+    exec(given.source, names)
+    before = names["model"][0].weight.clone()
+    exec(recipe.source.replace("= torch.bfloat16", "= torch.float16"), names)
+    assert names["scaler"].is_enabled()
+    assert names["loss"].isfinite()
+    assert not torch.equal(names["model"][0].weight, before)
 
 
 # --- checks --------------------------------------------------------------------------
