@@ -203,7 +203,8 @@ The room is open.
 {size.sum()}.
 Nothing here enforces a limit: who takes more takes it from the others. Ask learners
 to choose Kernel > Shut Down at the end of each chapter.
-Everyone with the password can log in under every name: do not keep secrets here.
+Everyone with the password can log in under every name, and nothing is encrypted on
+its way: do not keep secrets here.
 Their files are in {room["homes"]}. Ctrl-C ends the room."""
 
 
