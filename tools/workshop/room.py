@@ -38,7 +38,7 @@ HOMES = ROOT / "_room"
 # Where `make room` installs it; another one on the path will do as well.
 PROXY = ROOT / ".venv" / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
 PATIENCE = 120  # seconds until the hub must answer
-GRACE = 20  # seconds to stop by itself
+GRACE = 30  # seconds to stop by itself
 WHY = (
     "ADDRESS={address}: learners run code under the account that starts the room, and on "
     "another address than 127.0.0.1 everybody in the network may try to log in. Make an "
@@ -173,6 +173,7 @@ def stop(hub: subprocess.Popen) -> None:
         hub.wait(GRACE)
     except subprocess.TimeoutExpired:
         hub.kill()
+        hub.wait()
     _, left = psutil.wait_procs(family, timeout=5)
     for process in left:
         process.terminate()
