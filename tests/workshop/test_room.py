@@ -189,17 +189,20 @@ def test_number_box_in_jupyterlab_tells_the_board(room, chromium):
     page.wait_for_url("**/user/ada/**", timeout=120_000)
     page.goto(f"{base}/user/ada/lab/tree/notebooks/{TIP}.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
     before = counts(room)
     page.get_by_text("Run", exact=True).first.click()
     page.get_by_text("Run All Cells", exact=True).first.click()
     box = page.locator('.mp[aria-label="Answer box"] input').first
-    end = time.monotonic() + 180
+    end, steps = time.monotonic() + 240, 0
     while (
-        not box.count() and time.monotonic() < end
-    ):  # cells are drawn when they are seen
+        not box.count()
+    ):  # JupyterLab draws a cell when it is seen: down, and up again
+        assert time.monotonic() < end, "the box is not drawn"
         page.locator(".jp-Notebook").first.hover()
-        page.mouse.wheel(0, 1500)
-        page.wait_for_timeout(1000)
+        steps += 1
+        page.mouse.wheel(0, 1200 if steps % 16 else -30_000)
+        page.wait_for_timeout(400)
     box.fill("-12345")
     box.press("Enter")
     page.wait_for_timeout(2000)

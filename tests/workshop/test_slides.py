@@ -7,7 +7,7 @@ import markup
 import pytest
 import slides
 import vendor_reveal
-from visit import violations, without_contrast
+from visit import too_wide, violations, without_contrast
 
 CHAPTERS = claims.notebooks()
 QUICK = CHAPTERS[0]
@@ -178,6 +178,20 @@ def test_contents_lead_to_every_deck(decks):
         "index.html",
         *(f"{p.stem}.html" for p in CHAPTERS),
     }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contents_can_be_read_in_light_and_dark_and_on_a_phone(chromium, decks, scheme):
+    page = chromium.new_page(
+        viewport={"width": 320, "height": 700}, color_scheme=scheme
+    )
+    page.goto((decks / "index.html").as_uri())
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}[scheme]
+    assert too_wide(page) == []
+    assert violations(page) == []
+    assert without_contrast(page) == []
+    page.close()
 
 
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.stem) for p in CHAPTERS])

@@ -38,7 +38,7 @@ HOMES = ROOT / "_room"
 # Where `make room` installs it; another one on the path will do as well.
 PROXY = ROOT / ".venv" / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
 PATIENCE = 120  # seconds until the hub must answer
-GRACE = 20  # seconds to stop by itself
+GRACE = 30  # seconds to stop by itself
 WHY = (
     "ADDRESS={address}: learners run code under the account that starts the room, and on "
     "another address than 127.0.0.1 everybody in the network may try to log in. Make an "
@@ -173,6 +173,7 @@ def stop(hub: subprocess.Popen) -> None:
         hub.wait(GRACE)
     except subprocess.TimeoutExpired:
         hub.kill()
+        hub.wait()
     _, left = psutil.wait_procs(family, timeout=5)
     for process in left:
         process.terminate()
@@ -203,7 +204,8 @@ The room is open.
 {size.sum()}.
 Nothing here enforces a limit: who takes more takes it from the others. Ask learners
 to choose Kernel > Shut Down at the end of each chapter.
-Everyone with the password can log in under every name: do not keep secrets here.
+Everyone with the password can log in under every name, and nothing is encrypted on
+its way: do not keep secrets here.
 Their files are in {room["homes"]}. Ctrl-C ends the room."""
 
 

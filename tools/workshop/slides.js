@@ -19,7 +19,6 @@
   }
 
   const wish = matchMedia("(prefers-color-scheme: dark)");
-  dark(wish.matches);
   wish.addEventListener("change", () => dark(wish.matches));
 
   // A presenter's clicker sends these: they turn the slide, also from within a slider, and

@@ -48,6 +48,10 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="shared/reveal.css" />
 <style>{palette}</style>
 <link rel="stylesheet" href="shared/slides.css" />
+<script>
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+document.documentElement.dataset.theme = dark ? "dark" : "light";
+</script>
 </head>
 <body>
 {body}
