@@ -163,16 +163,20 @@ def ten_classes():
 
 @pytest.mark.parametrize("order", ["sorted", "shuffled"])
 def test_explorer_s_means_are_scikit_learn_s(front_end, order):
-    truth, said = ten_classes()
-    by = truth.argsort(stable=True) if order == "sorted" else slice(None)
-    t, p = truth[by], said[by]
+    truth, said = (part.tolist() for part in ten_classes())
+    lists = front_end(BatchMeans, "m.ordered(...a)", [truth, said, order])
+    pairs = sorted(zip(truth, said, strict=True))
+    assert sorted(zip(*lists, strict=True)) == pairs
+    assert (lists[0] == sorted(truth)) == (order == "sorted")
+    t, p = map(torch.tensor, lists)
     for size in (1, 7, 32, 230, 300):
         batches = list(zip(t.split(size), p.split(size), strict=True))
         for score, function in (("macro F1", f1), ("accuracy", accuracy_score)):
-            script = "m.meanOverBatches(...m.ordered(a[0], a[1], a[2]), a[3], a[4])"
-            argument = [truth.tolist(), said.tolist(), order, size, score]
-            expected = np.mean([function(*batch) for batch in batches])
-            assert front_end(BatchMeans, script, argument) == pytest.approx(expected)
+            mean = np.mean([function(*batch) for batch in batches])
+            ours = front_end(
+                BatchMeans, "m.meanOverBatches(...a)", [*lists, size, score]
+            )
+            assert ours == pytest.approx(mean)
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """The chapter on FLOPs and parameters: checks and widget."""
 
 import copy
+import warnings
 
 import pytest
 import torch
-from thop import profile
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from traitlets import TraitError
@@ -12,7 +12,6 @@ from traitlets import TraitError
 from helpers.chapters.flops_and_params import LayerCost, check
 from helpers.flops import count_macs
 from helpers.widgets.base import STATE_MIME
-
 
 # --- the checks ----------------------------------------------------------------------
 
@@ -64,6 +63,9 @@ def counted(model, x):
 
 
 def by_thop(model, x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it uses distutils
+        from thop import profile
     return profile(model, (x,), verbose=False)[0]
 
 

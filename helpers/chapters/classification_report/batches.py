@@ -12,7 +12,7 @@ class BatchMeans(BookWidget):
     Args:
         truth: the class of each sample, 1 to 1000 whole numbers from 0 to 9.
         said: the class that a model gave each, as many.
-        order: of the samples, ``"sorted"`` by true class or ``"shuffled"``, as passed.
+        order: of the samples, ``"sorted"`` by true class or ``"shuffled"``.
         score: ``"macro F1"`` or ``"accuracy"``.
         size: of a batch, 1 to 200.
         guess: the reader's guess, or None while the curve is hidden.
@@ -23,7 +23,7 @@ class BatchMeans(BookWidget):
     """
 
     label = "Batch explorer"
-    height_px = (540, 560)
+    height_px = (606, 588)
 
     truth = Row(Whole(min=0, max=9), [0, 0, 1, 2], 1, 1000).tag(sync=True)
     said = Row(Whole(min=0, max=9), [0, 1, 1, 2], 1, 1000).tag(sync=True)

@@ -19,7 +19,7 @@ class ReportFromMatrix(BookWidget):
     """
 
     label = "Report explorer"
-    height_px = (493, 815)
+    height_px = (446, 710)
 
     matrix = Row(List(Whole(min=0, max=9999)), [[1, 0], [2, 2]], 2, 4).tag(sync=True)
     zero_division = Enum(["0", "1", "nan"], "0").tag(sync=True)

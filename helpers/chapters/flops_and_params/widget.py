@@ -21,7 +21,7 @@ class LayerCost(BookWidget):
     """
 
     label = "Layer cost explorer"
-    height_px = (520, 560)
+    height_px = (595, 560)
 
     channels = Whole(64, min=16, max=512).tag(sync=True)
     image = Whole(56, min=7, max=224).tag(sync=True)
