@@ -25,7 +25,7 @@ class ModeExplorer(LiveTraining):
     """
 
     label = "Mode explorer"
-    height_px = (673, 655)
+    height_px = (723, 665)
 
     mode = Enum(MODES, "train").tag(sync=True)
     size = Enum([2, 8, 64], 8).tag(sync=True)
