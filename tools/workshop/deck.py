@@ -161,21 +161,12 @@ def _traps(pieces: list[Piece]) -> list[Column]:
     columns = [[Slide("<h1>Traps</h1>")]]
     for piece in pieces:
         if piece.cell is None:
-            columns += [[slide] for slide in _told_traps(piece)]
+            told = heading(piece.below or "Traps") + markup.prose(piece.text)
+            columns.append([Slide(told)])
         elif not piece.tags & UNSEEN:
             both = markup.code(piece.text) + markup.outputs(piece.cell)
             columns[-1].append(Slide(topic("Traps") + both))
     return columns
-
-
-def _told_traps(piece: Piece) -> Iterator[Slide]:
-    if piece.below:
-        yield Slide(heading(piece.below) + markup.prose(piece.text))
-        return
-    for text in re.split(r"^(?=> \*\*Trap: )", piece.text, flags=re.M):
-        if named := lesson.TRAP.match(text):
-            rest = re.sub(r"^> ?", "", text[named.end() :], flags=re.M)
-            yield Slide(heading(named[1]) + markup.prose(rest.lstrip("* ")))
 
 
 def _exercises(pieces: list[Piece], solutions: bool) -> Iterator[Column]:

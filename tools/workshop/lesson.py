@@ -16,8 +16,6 @@ TRAPS, EXERCISES = "Traps", "Exercises"
 CLOSING = (TRAPS, EXERCISES, claims.HEADING, "Takeaways")
 PREDICT = "**Predict first**"
 FOLD = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.S)
-# "> **Trap: the title.**", or, where each trap has a heading of its own, "### The title".
-TRAP = re.compile(r"^(?:> \*\*Trap: (.+?)\.?\*\*|### (.+))", re.M)
 # "**1. One fold.** ...", or "**1. One fold** (4 minutes). ..."
 EXERCISE = re.compile(r"^\*\*(\d)\. (.+?)[.?]?\*\*(?: \((\d+) minutes?\))?", re.M)
 
@@ -134,13 +132,8 @@ def questions(path: Path) -> list[str]:
 
 def traps(path: Path) -> list[str]:
     """Return the titles of a chapter's traps."""
-    text = "\n".join(
-        f"### {p.below}\n{p.text}"
-        for p in pieces(path)
-        if p.section == TRAPS and p.cell is None
-    )
-    titles = (old or new for old, new in TRAP.findall(text))
-    return [title for title in dict.fromkeys(titles) if title]
+    found = (p.below for p in pieces(path) if p.section == TRAPS and p.below)
+    return list(dict.fromkeys(found))
 
 
 def exercises(path: Path) -> list[Exercise]:
