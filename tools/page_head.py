@@ -33,14 +33,15 @@ def set_base(app: Sphinx, config: Config) -> None:
 def description(doctree: nodes.document | None, title: str) -> str:
     """Return a chapter's lead, another page's first sentence, or else the title.
 
-    A chapter's line of times stands before its lead, all in italics.
+    Before a chapter's lead stand its times, all in italics, and what one can do afterwards.
     """
-    for paragraph in doctree.findall(nodes.paragraph) if doctree else ():
-        if not all(isinstance(child, nodes.emphasis) for child in paragraph.children):
-            text = " ".join(paragraph.astext().split())
-            is_lead = isinstance(paragraph.previous_sibling(), nodes.paragraph)
-            return text if is_lead else re.split(r"(?<=[.!?]) ", text)[0]
-    return title
+    paragraphs = list(doctree.findall(nodes.paragraph)) if doctree else []
+    if not paragraphs:
+        return title
+    texts = [" ".join(paragraph.astext().split()) for paragraph in paragraphs[:3]]
+    if all(isinstance(child, nodes.emphasis) for child in paragraphs[0].children):
+        return texts[-1]
+    return re.split(r"(?<=[.!?]) ", texts[0])[0]
 
 
 def tags(app: Sphinx, context: dict, doctree: nodes.document | None) -> str:

@@ -120,7 +120,7 @@ def test_style_sheet_needs_no_other_file_than_there_is(sheet, book):
 
 
 def test_figures_wait_for_the_reader_and_keep_their_room(visit):
-    page = visit("notebooks/k_fold.html").page
+    page = visit("notebooks/dataset_mean_std.html").page
     figures = page.locator("article img").all()
     assert figures
     for figure in figures:

@@ -77,7 +77,7 @@ def test_no_colour_stands_elsewhere():
             name = path.relative_to(ROOT).as_posix()
             if path.suffix not in {".py", ".js", ".css", ".svg", ".md"}:
                 continue
-            if name not in ALLOWED:
+            if name not in ALLOWED and "reveal" not in path.parts:  # not ours
                 found += [f"{name}: {h}" for h in HEX.findall(path.read_text("utf-8"))]
     assert not found, (
         f"{found}: colours stand in helpers/notebook/style.py alone. Write the role: "
