@@ -101,13 +101,9 @@ class Verdicts(SphinxDirective):
 
 
 def one_line(path: Path) -> str:
-    """Return what a chapter promises, "You can ...", or else its lead's first sentence."""
-    opening = "\n\n".join(cell["source"] for cell in claims.cells(path)[:2])
-    promise = re.search(r"\bYou can [^\n]*?[.](?=\s|$)", opening)
-    if promise:
-        return promise[0]
-    lead = claims.cells(path)[1]["source"]
-    return re.split(r"(?<=[.!?]) ", lead, maxsplit=1)[0]
+    """Return what a chapter promises, "You can ...", without its "afterwards"."""
+    promise = claims.cells(path)[0]["source"].splitlines()[-1]
+    return re.sub(r",? afterwards\b", "", promise)
 
 
 def setup(app: Sphinx) -> dict:

@@ -108,18 +108,17 @@ def notebook(tmp_path, *cells):
 
 
 @pytest.mark.parametrize(
-    ("opening", "lead", "line"),
+    ("promise", "line"),
     [
-        ("# A\n\n*1 minute*", "It falls to 1.5. Then it stays.", "It falls to 1.5."),
-        ("# A\n\n*1 minute* · You can see it.", "It falls.", "You can see it."),
-        ("# A\n\n*1 minute*", "You can stop at 0.5, not later. It falls.", None),
+        ("You can see it afterwards.", "You can see it."),
+        ("You can see it afterwards, and mend it.", "You can see it, and mend it."),
+        ("You can see and mend it, afterwards.", "You can see and mend it."),
+        ("You can afterwards see it.", "You can see it."),
     ],
 )
-def test_one_line_is_the_promise_or_the_leads_first_sentence(
-    tmp_path, opening, lead, line
-):
-    path = notebook(tmp_path, opening, lead)
-    assert index_page.one_line(path) == (line or "You can stop at 0.5, not later.")
+def test_one_line_is_the_promise_without_its_afterwards(tmp_path, promise, line):
+    path = notebook(tmp_path, f"# A\n\n*1 minute*\n\n{promise}", "It falls.")
+    assert index_page.one_line(path) == line
 
 
 def test_cells_are_those_that_nbformat_reads():
