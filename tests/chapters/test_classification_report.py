@@ -76,6 +76,14 @@ def in_eval(attempt):
     return lambda model, loader: attempt(model.eval(), loader)
 
 
+def on_its_device(model, loader):
+    """As the recipe, which asks a parameter where to send the images."""
+    device = next(model.parameters()).device
+    moved = [(x.to(device), y) for x, y in loader]
+    with torch.no_grad():
+        return in_eval(once)(model, moved)
+
+
 def average(name):
     return lambda *args: f1_score(*predictions(*args), average=name)
 
@@ -99,6 +107,7 @@ def average(name):
         (average("macro"), "✓ Correct"),
         (lambda *args: torch.tensor(average("macro")(*args)), "✓ Correct"),
         (counted, "✓ Correct"),
+        (on_its_device, "✓ Correct"),
         (torch.inference_mode()(in_eval(once)), "✓ Correct"),
     ],
 )

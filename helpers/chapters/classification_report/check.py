@@ -18,6 +18,7 @@ class _Echo(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))  # whose device a loop may ask for
         self.modes, self.grads = set(), set()
 
     def forward(self, x: Tensor) -> Tensor:
