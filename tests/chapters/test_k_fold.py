@@ -1,5 +1,6 @@
 """The chapter on k-fold cross-validation: its made-up data, checks, live training."""
 
+import copy
 import re
 
 import numpy as np
@@ -105,13 +106,90 @@ def loop(
         ),
         (lambda *a: None, "○ Not yet: <lambda> returned None"),
         (lambda x, y, *a: y, "✗ Hint: not every sample of fold 1 is given to a model"),
-        (lambda *a: 1, "✗ Hint: return one class for each sample, .* got int"),
+        (lambda *a: 1, "✗ Hint: return a torch tensor with one class .* got int"),
+        (
+            lambda *a: loop()(*a).numpy(),
+            "✗ Hint: return a torch tensor .* got numpy.ndarray",
+        ),
+        (lambda *a: loop()(*a)[:5], r"✗ Hint: return one class .*40,.* \(5,\)"),
         (lambda x, y: y, "✗ Hint: <lambda> raised TypeError"),
     ],
 )
 def test_out_of_fold_tells_right_from_wrong(attempt, text):
     text = text.replace("fold . the", "fold .: the")
     assert re.match(text, repr(check.out_of_fold(attempt)))
+
+
+def restored(reset=True, at_once=False, copies=False, of_trained=False):
+    """Return a loop that builds one model, and restores or copies its first weights."""
+
+    def out_of_fold(x, y, new_model, folds):
+        model = new_model()
+        first = copy.deepcopy(model.state_dict())
+        models = [copy.deepcopy(model) for _ in folds]
+        predicted = torch.zeros(len(y), dtype=torch.long)
+
+        def train(model, rows):
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            model.train()
+            for _ in range(3):
+                optimizer.zero_grad()
+                for part in rows.split(8):  # gradients of four batches add up
+                    F.cross_entropy(model(x[part]), y[part]).backward()
+                optimizer.step()
+
+        def score(model, rows):
+            model.eval()
+            with torch.no_grad():
+                predicted[rows] = model(x[rows]).argmax(dim=1)
+
+        for number, (rows, val) in enumerate(folds):
+            if copies:
+                model = models[number]
+            elif of_trained:
+                model = copy.deepcopy(model)
+            elif reset:
+                model.load_state_dict(first)
+            train(model, rows)
+            if not at_once:
+                score(model, val)
+        if at_once:
+            for model, (_, val) in zip(models, folds, strict=True):
+                score(model, val)
+        return predicted
+
+    return out_of_fold
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (restored(), "✓ Correct"),
+        (restored(copies=True), "✓ Correct"),
+        (restored(copies=True, at_once=True), "✓ Correct"),
+        (restored(reset=False), "○ Not yet: fold 2 is predicted by a model that was"),
+        (restored(of_trained=True), "○ Not yet: fold 2 is predicted by a model that"),
+    ],
+)
+def test_out_of_fold_takes_first_weights_for_a_new_model(attempt, text):
+    assert repr(check.out_of_fold(attempt)).startswith(text)
+
+
+def test_out_of_fold_sees_a_leak_before_the_first_step():
+    def leaky(x, y, new_model, folds):
+        predicted = torch.zeros(len(y), dtype=torch.long)
+        for rows, val in folds:
+            model = new_model()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for part in (val, rows):
+                F.cross_entropy(model(x[part]), y[part]).backward()
+            optimizer.step()
+            model.eval()
+            with torch.no_grad():
+                predicted[val] = model(x[val]).argmax(dim=1)
+        return predicted
+
+    assert "fold 1 is predicted by a model that was" in repr(check.out_of_fold(leaky))
 
 
 # --- 2. find the leak ----------------------------------------------------------------
@@ -168,7 +246,11 @@ def last_visit(city, y, train, val):
         (last_visit, "✗ Hint: nothing leaks, but . of the"),
         (lambda *a: counted(*a, empty=1.0), "✗ .* city 97 has no training samples"),
         (lambda c, y, t, v: torch.zeros(len(v)), "✗ Hint: nothing leaks, but . of the"),
-        (lambda c, y, t, v: 0.5, "✗ Hint: return one 0 or 1 .* got float"),
+        (lambda c, y, t, v: 0.5, "✗ Hint: return a torch tensor with one 0 .* float"),
+        (
+            lambda *a: counted(*a).numpy(),
+            "✗ Hint: return a torch tensor .* got numpy.ndarray",
+        ),
         (lambda c, y, t, v: y, r"✗ Hint: return one 0 or 1 .* got shape \(600,\)"),
         (lambda c, y: y, "✗ Hint: <lambda> raised TypeError"),
     ],
@@ -187,7 +269,9 @@ STD, STD_N = FOLDS.std().item(), FOLDS.std(correction=0).item()
     ("value", "text"),
     [
         (2.776 * STD / 5**0.5, "✓ Correct"),
-        (2.6, "✗ Hint: 2.6 is too small"),
+        (2.6, "✓ Correct"),
+        (2.59, "✗ Hint: 2.59 is too small"),
+        (2.68, "✗ Hint: 2.68 is too large"),
         (1.96 * STD / 5**0.5, "✗ Hint: 1.96 needs the true std"),
         (2.776 * STD_N / 5**0.5, "✗ Hint: divide the squares by n − 1"),
         (STD, "✗ Hint: that is the std of one fold"),
