@@ -5,9 +5,11 @@ import functools
 import re
 from unittest import mock
 
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
+from repository import ROOT
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from traitlets import TraitError
@@ -29,6 +31,21 @@ def test_new_loop_runs_and_trains():
     assert (predicted == loader[0][1]).double().mean() > 0.8
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert names["state"]["scale"] == 2**16
+
+
+def test_right_step_goes_on_after_an_overflow():
+    cells = nbformat.read(ROOT / "notebooks/apex.ipynb", as_version=4).cells
+    (step,) = [c.source for c in cells if "right" in c.metadata.get("tags", [])]
+    model = nn.Sequential(nn.Linear(8, 3))
+    optimizer = torch.optim.AdamW(model.parameters(), 0.01)
+    scaler = torch.amp.GradScaler("cpu")
+    names = {"torch": torch, "F": F, "clip_grad_norm_": clip_grad_norm_}
+    names |= {"device": "cpu", "model": model, "optimizer": optimizer, "scaler": scaler}
+    names |= {"x": torch.rand(16, 8), "y": torch.arange(16) % 3}
+    for size in (1.0, 1e4, 1.0, 1.0):
+        exec(step, names | {"x": size * names["x"]})
+    assert scaler.get_scale() == 2**15
+    assert optimizer.state[model[0].weight]["step"] == 3
 
 
 def test_every_line_of_the_old_loop_has_its_replacement():

@@ -108,8 +108,13 @@ def solution(tip, name):
     return names[name]
 
 
-def wrong(*_):
-    """Return what no exercise asks for."""
+def wrong(*args):
+    """Return what no exercise asks for, and train no model as one asks for."""
+    for arg in args:
+        if isinstance(arg, torch.nn.Module):
+            # A loop that changes nothing is not yet tried.
+            for parameter in arg.parameters():
+                parameter.data.fill_(7)
     return object()
 
 

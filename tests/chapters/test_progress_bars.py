@@ -192,6 +192,10 @@ def by_generator(a, b, file):
             lambda a, b, f: zip(tqdm(a, file=f), b, strict=False),
             r"✗ Hint: after 3 of 6 pairs the bar says .*3/8",
         ),
+        (  # one of its two bars ends at 6/8
+            lambda a, b, f: zip(tqdm(a, file=f), tqdm(b, file=f), strict=False),
+            r"✗ Hint: after 3 of 6 pairs the bar says .*3/8.*When does zip end",
+        ),
         (
             lambda a, b, f: tqdm(list(zip(a, b, strict=False)), file=f),
             "✗ Hint: all batches were loaded before the first",

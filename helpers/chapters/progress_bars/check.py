@@ -174,7 +174,7 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
             )
         if "%|" not in half:
             return hint(f"after 3 pairs the bar says {half!r}: it has no total.")
-        if "| 3/6 " not in half:
+        if "| 3/6 " not in half or "/8 " in half:
             return hint(f"after 3 of 6 pairs the bar says {half!r}. When does zip end?")
     return correct("zip ends with the shorter loader: total=min(len(a), len(b)).")
 
