@@ -127,6 +127,15 @@ def shuffled(state_dict, model):
     return dict(zip(repaired, reversed(repaired.values()), strict=True))
 
 
+def by_position(state_dict, model):
+    return dict(zip(model.state_dict(), state_dict.values(), strict=True))
+
+
+def reordered(state_dict, model):
+    repaired = key_by_key(state_dict, model)
+    return {name: repaired[name] for name in model.state_dict()}
+
+
 def in_place(state_dict, model):
     repaired = key_by_key(state_dict, model)
     state_dict.clear()
@@ -143,6 +152,8 @@ MODULE = "✗ Hint: for a file with 'module.' before each key: "
         (key_by_key, "✓ Correct: <All keys matched successfully>"),
         (all_at_once, "✓ Correct"),
         (by_suffix, "✓ Correct"),
+        (reordered, "✓ Correct"),
+        (by_position, ".* 'net.' before each key: 'submodule.weight' holds .* Go by names"),
         (lambda sd, model: None, "○ Not yet"),
         (lambda sd, model: list(sd), MODULE + "return a dict, got list"),
         (renaming(by_replace), MODULE + "'submodule.weight' is gone: there is 'subweight'"),

@@ -109,6 +109,8 @@ def repair(fn: Callable[[dict, nn.Module], Mapping[str, Tensor]]) -> Verdict:
     """
     for prefix in ("module.", "_orig_mod.module.", "", "net."):
         case = saved(prefix)
+        if prefix == "net.":  # a file need not have the order of the model
+            case = dict(reversed(case.items()))
         given = dict(case)
         result = fn(given, target())
         file = (
@@ -118,8 +120,8 @@ def repair(fn: Callable[[dict, nn.Module], Mapping[str, Tensor]]) -> Verdict:
         )
         if not isinstance(result, Mapping):
             return hint(f"{file}: return a dict, got {type(result).__name__}.")
-        for key, right in zip(NAMES, case.values(), strict=True):
-            problem = _wrong_entry(result, key, right)
+        for key in NAMES:
+            problem = _wrong_entry(result, key, case[prefix + key])
             if problem:
                 return hint(f"{file}: {problem}")
         extra = [key for key in result if key not in NAMES]
@@ -134,8 +136,9 @@ def repair(fn: Callable[[dict, nn.Module], Mapping[str, Tensor]]) -> Verdict:
 def _wrong_entry(result: Mapping, key: str, right: Tensor) -> str | None:
     """Say what has become of an entry that should stand under a key."""
     if key in result:
-        same = isinstance(result[key], Tensor) and torch.equal(result[key], right)
-        return None if same else f"{key!r} holds what belongs to another key."
+        if isinstance(result[key], Tensor) and torch.equal(result[key], right):
+            return None
+        return f"{key!r} holds what belongs to another key. Go by names, not by order."
     left = [k for k in result if str(k).endswith("." + key)]
     if left:
         return f"{left[0]!r} still has a prefix that the model does not know."
