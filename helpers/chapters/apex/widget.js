@@ -57,7 +57,8 @@ function render({ model, el: host }) {
       box.disabled = shown;
       if (shown) box.checked = guess.includes(i);
       left.classList.toggle("mp-pitfall", shown && !kept);
-      for (const node of [answer, reason]) node.style.visibility = shown ? "visible" : "hidden"; // it keeps its room
+      // Hidden, it keeps its room.
+      for (const node of [answer, reason]) node.style.visibility = shown ? "visible" : "hidden";
     });
     show.textContent = shown ? "Guess again" : "Show the port";
     if (!shown) {
@@ -65,7 +66,9 @@ function render({ model, el: host }) {
       return;
     }
     const { stay, found, wrong } = compare(lines, guess);
-    news.textContent = `${stay} of ${lines.length} lines stay: you found ${found}, and ticked ${wrong} that must change.`;
+    news.textContent =
+      `${stay} of ${lines.length} lines stay: you found ${found}, ` +
+      `and ticked ${wrong} that must change.`;
   }
 
   host.append(

@@ -183,7 +183,8 @@ function render({ model, el: host }) {
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     news.textContent = hidden
       ? "Divided by the average of the stds: where is one std then? Put the dotted line there."
-      : `Your guess: ${format(guess, 2)}. Divided by the average, one std is ${format(all / wrong, 2)}.`;
+      : `Your guess: ${format(guess, 2)}. ` +
+        `Divided by the average, one std is ${format(all / wrong, 2)}.`;
   }
   host.append(
     el(

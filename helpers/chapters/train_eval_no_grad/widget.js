@@ -230,7 +230,8 @@ function render({ model, el: host }) {
     frame.replaceChildren((tested ? stripChart() : lossChart()).root);
     const next = !trained ? "" : guessed ? ": now test" : ": now guess";
     count.textContent = tested
-      ? `Right: of ${data.test.y.length} digits. Dots: one of them, a ${data.test.y[SAMPLE]}, in ${BATCHES} batches`
+      ? `Right: of ${data.test.y.length} digits. ` +
+        `Dots: one of them, a ${data.test.y[SAMPLE]}, in ${BATCHES} batches`
       : `Training step ${steps} of ${STEPS}${next}`;
     SETTINGS.forEach(({ how, size: rows }, i) => {
       const result = found[key(how, rows)];
