@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -114,6 +115,27 @@ def test_repair_tells_right_from_wrong(end, loss_of, confidence, text):
     assert repr(nll.repair(net(end), loss_of, confidence)).startswith(text)
 
 
+def test_repair_refuses_a_softmax_in_eval_mode_alone():
+    class Net(net(as_it_is)):
+        def forward(self, x):
+            z = super().forward(x)
+            return z if self.training else z.softmax(dim=1)
+
+    text = "✗ Hint: in eval() mode the model still returns probabilities"
+    assert repr(nll.repair(Net, with_classes, read)).startswith(text)
+
+
+def test_repair_tells_a_sigmoid_from_a_probability():
+    def sigmoid(model, x):
+        return model(x).sigmoid().amax(dim=1)
+
+    text = repr(nll.repair(net(as_it_is), with_classes, sigmoid))
+    says, is_ = re.search(
+        r"says (\S+) where the probability is (\S+)\. ", text
+    ).groups()
+    assert abs(float(says) - float(is_)) > 0.01
+
+
 def test_repair_leaves_the_reader_s_random_numbers_alone():
     torch.manual_seed(3)
     nll.repair(net(as_it_is), with_classes, read)
@@ -153,6 +175,7 @@ def shifted(z):
     ("attempt", "text"),
     [
         (shifted, "✓ Correct"),
+        (lambda z: torch.logsumexp(z, dim=-1), "✓ Correct"),  # as the exercise says
         (lambda z: z - torch.log_softmax(z, -1), "✗ Hint: return shape (2, 4), got"),
         (lambda z: (z - torch.log_softmax(z, -1))[..., 0], "✓ Correct"),
         (

@@ -157,6 +157,14 @@ RIGHT = ("unscale", "clip", "step", "update")
         (step_with("clip", "step"), "○ Not yet: the weights hardly move"),
         (lambda *a: None, "○ Not yet: after a step the weights"),
         (step_with("clip", "step", "update"), "✗ Hint: the weights hardly move: which"),
+        (
+            step_with("unscale", "clip", "update", "step"),
+            "✗ Hint: the weights hardly move: `update` stands before `step`",
+        ),
+        (
+            step_with("clip", "update", "step"),
+            "✗ Hint: train_step raised AssertionError: No inf checks were recorded pr",
+        ),
         (step_with("step", "update"), "✗ Hint: the gradient is not clipped"),
         (step_with("unscale", "step", "update"), "✗ Hint: the gradient is not clipped"),
         (step_with(*RIGHT, zero=False), "✗ Hint: the gradients of one step"),

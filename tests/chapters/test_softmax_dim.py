@@ -115,9 +115,20 @@ def test_repair_leaves_the_reader_s_random_numbers_alone():
     assert after == torch.rand(1)
 
 
-def alone_and_together(model, x):
+def alone_and_together(model, x, ends=(0, -1)):
     with torch.no_grad():
-        return not torch.allclose(model(x[:1]), model(x)[:1], atol=1e-5)
+        alone = torch.cat([model(x[end][None]) for end in ends])
+        return not torch.allclose(alone, model(x)[[*ends]], atol=1e-5)
+
+
+def first_alone(model, x):
+    return alone_and_together(copy.deepcopy(model).eval(), x, ends=(0,))
+
+
+def a_copy_with_gradients(model, x):
+    model = copy.deepcopy(model).eval()
+    alone = torch.cat([model(x[:1]), model(x[-1:])])
+    return not torch.allclose(alone, model(x)[[0, -1]], atol=1e-5)
 
 
 def each_mode(model, x):
@@ -136,9 +147,9 @@ def other_neighbours(model, x):
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     changed = x.clone()
-    changed[1:] += 1
+    changed[:-1] += 1
     with torch.inference_mode():
-        moved = (model(x)[0] - model(changed)[0]).abs().max().item() > 1e-6
+        moved = (model(x)[-1] - model(changed)[-1]).abs().max().item() > 1e-6
     for module, mode in reversed(modes):
         module.train(mode) if not list(module.children()) else None
         module.training = mode
@@ -180,6 +191,11 @@ def looks_for_the_layer(model, x):
     [
         (each_mode, "✓ Correct"),
         (on_a_copy, "✓ Correct"),
+        (a_copy_with_gradients, "✓ Correct"),
+        (
+            first_alone,
+            "✗ Hint: for outputs to which those of the samples before were added the",
+        ),
         (other_neighbours, "✓ Correct"),
         (
             lambda m, x: True,
@@ -331,12 +347,17 @@ def test_live_training_makes_60_steps_a_second(front_end):
 
 def test_live_training_hides_what_the_reader_shall_guess(mount):
     page = mount(BatchSoftmaxTraining(size=1))
+    lock = page.get_by_role("button", name="Lock my guess")
+    assert lock.is_disabled()
+    assert (
+        "which size of test batches costs 20 points" in page.locator(".mp").inner_text()
+    )
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
     rows = page.locator("tbody tr")
     assert rows.nth(2).locator("td").all_inner_texts() == ["–", "–"]
     assert page.locator("path.mp-curve").count() == 0
-    page.get_by_role("button", name="Lock my guess").click()
+    lock.click()
     batch, classes = rows.nth(2).locator("td").all_inner_texts()
     assert batch == "10%"
     assert int(classes.rstrip("%")) >= 90
@@ -347,3 +368,5 @@ def test_live_training_hides_what_the_reader_shall_guess(mount):
     page.get_by_label("Softmax layer").check()
     assert page.locator("path.mp-curve").count() == 0
     assert "Step 0 of 300" in page.locator(".mp").inner_text()
+    assert "where does the loss end?" in page.locator(".mp").inner_text()
+    assert lock.is_disabled()

@@ -55,6 +55,13 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
             f"all outputs lie from 0 to 1, and each row sums to {sums.min():.2f} to "
             f"{sums.max():.2f}: the model returns probabilities."
         )
+    asked = model.eval()(x)
+    model.train()
+    if ((asked >= 0) & (asked <= 1)).all():
+        return hint(
+            "in eval() mode the model still returns probabilities, so a validation loss "
+            "would be wrong. Return logits in both modes."
+        )
     best = out.argmax(dim=1)
     loss = loss_of(model, x, best[:, None].float())
     if loss.shape != ():
@@ -71,9 +78,11 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
     if not isinstance(p, Tensor) or p.shape != (16,):
         return hint("confidence must return one probability for each sample, (N,).")
     if not torch.allclose(p, top, atol=1e-5):
+        worst = (p - top).abs().argmax()
         return hint(
-            f"the loss is right, but confidence says {p[0].item():.2f} where the "
-            f"probability is {top[0].item():.2f}. The model returns logits now."
+            f"the loss is right, but confidence says {p[worst].item():.4g} where the "
+            f"probability is {top[worst].item():.4g}. The model returns logits now: take "
+            "their softmax over the classes."
         )
     return correct("one softmax in the loss, and one where a person reads.")
 

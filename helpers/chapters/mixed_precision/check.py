@@ -31,53 +31,6 @@ smallest_scale = NumberCheck(
 )
 
 scale = NumberCheck(
-    prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",
-    answer=4,
-    tolerance=0,
-    praise="4e-8 is nearer to 2^-24 = 6e-8 than to 0, so it is rounded up. It keeps no "
-    "digit of its own: for all eleven bits it must reach 2^-14.",
-    hints=[
-        Hint(8, 8, "that works, and a smaller one does too: think of rounding."),
-        Hint(5, 7, "a power of two, please; and think of rounding to the nearest."),
-        Hint(8192, 8192, "that makes it a normal number. Less keeps it from 0."),
-        Hint(1, 2, "2e-8 is nearer to 0 than to 6e-8, the smallest number above 0."),
-        Hint(3, 3, "that would do, but a power of two is asked for."),
-    ],
-)
-
-RIGHT = "BDEAC"
-ADVICE = {
-    "BD": "the gradients must exist before anything is done to them: B comes first.",
-    "DE": "clip the true gradients, not those that are thousands of times too large: "
-    "D before E.",
-    "EA": "E must come before A: it has to change the gradients that the step uses.",
-    "AC": "C decides from what the step has found, inf or not: it comes last.",
-}
-
-
-def order(answer: object) -> Verdict:
-    """Check the order of five lines of a training step.
-
-    Args:
-        answer: the letters A to E, as a string or a list.
-    """
-    if answer is ... or answer is None:
-        return not_yet("put five letters instead of the dots.")
-    try:
-        given = "".join(answer).upper().replace(" ", "").replace(",", "")
-    except TypeError:
-        return hint(f"write five letters, got {answer!r}.")
-    if sorted(given) != sorted(RIGHT):
-        return hint(f"write each of A, B, C, D and E once, got {given!r}.")
-    for (first, second), advice in ADVICE.items():
-        if given.index(first) > given.index(second):
-            return hint(advice)
-    return correct(
-        "scaled gradients, true gradients, short gradients, step, new scale."
-    )
-
-
-scale = NumberCheck(
     prompt="Start 4096, backoff factor 0.25, growth interval 2: what is the scale after two "
     "steps that overflow and three that do not?",
     answer=512,
@@ -153,6 +106,16 @@ def _second(fn: Callable) -> Tensor:
     return _call(fn, (*rest, labels.roll(1)))
 
 
+def _stepped_last(case: tuple) -> bool:
+    """Whether no `update` has followed the scaler's last `step`."""
+    _, optimizer, scaler, *_ = case
+    try:
+        scaler.unscale_(optimizer)  # after a `step` it raises, until the next `update`
+    except RuntimeError:
+        return True
+    return False
+
+
 def _close(found: Tensor, wanted: Tensor) -> bool:
     return bool((found - wanted).norm() < 0.02 * wanted.norm())
 
@@ -172,6 +135,8 @@ def train_step(fn: Callable[..., None]) -> Verdict:
     hardly = moved.norm() < 0.01 * _expected().norm()
     if hardly and not clean:
         return not_yet("the weights hardly move, and the scaler has learned nothing.")
+    if hardly and _stepped_last(case):
+        return hint("the weights hardly move: `update` stands before `step`.")
     if hardly:
         return hint("the weights hardly move: which gradients are clipped to norm 1?")
     if _close(moved, _expected(clip=False)):

@@ -145,10 +145,12 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     columns = _Mixing(lambda out: torch.softmax(out, 0))
     rows = _Mixing(lambda out: torch.softmax(out, 1))
     centred = _Mixing(lambda out: out - out.mean(0))
+    summed = _Mixing(lambda out: out.cumsum(0))  # as a recurrent net over the batch
     norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     cases = [
         (columns, True, "a softmax over dim=0"),
         (centred, True, "outputs from which the batch's mean was subtracted"),
+        (summed, True, "outputs to which those of the samples before were added"),
         (_Mixing(lambda out: out).eval(), False, "a model that was in eval() mode"),
         (rows, False, "a softmax over dim=1"),
         (norm, False, "batch norm and dropout, which are harmless in eval()"),

@@ -79,12 +79,17 @@ const SIDES = [
   ["correct", "softmax over the classes"],
 ];
 
-function question(guess, [batch, classes]) {
-  if (guess === null)
-    return (
-      "Over the batch, which size of test batches costs 20 points? Train, put the dotted line " +
-      "there, then lock it."
-    );
+const ASKED = {
+  predict:
+    "Over the batch, which size of test batches costs 20 points? Train, put the dotted line " +
+    "there, then lock it.",
+  train: "Over the batch, where does the loss start? Train. Then lock a size of test batches.",
+  layer: "Over the batch, where does the loss end? Train. Then lock a size of test batches.",
+};
+
+function question(form, trained, guess, [batch, classes]) {
+  if (guess === null) return ASKED[form];
+  if (!trained) return `Your guess: ${guess}. Now train.`;
   const told = `${percent(classes)} are right over the classes, ${percent(batch)} over the batch`;
   return `Your guess: ${guess}. There ${told}. Now drag the line.`;
 }
@@ -160,7 +165,9 @@ function render({ model, el: host }) {
   function paint() {
     const guess = model.get("guess");
     form.set(model.get("form"));
-    prompt.textContent = question(guess, guess === null ? [] : runs.map((run) => run.right(guess)));
+    const shares = guess === null ? [] : runs.map((run) => run.right(guess));
+    prompt.textContent = question(model.get("form"), steps > 0, guess, shares);
+    lock.disabled = guess === null && steps === 0; // before training there is nothing to see
     lock.textContent = guess === null ? "Lock my guess" : "Guess again";
     chart.draw(
       guess === null
