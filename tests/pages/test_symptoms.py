@@ -374,7 +374,7 @@ def test_link_lands_at_its_trap(visit, chapter):
         ("not learning", "symptoms.html#it-does-not-learn"),
         ("out of memory", "train_eval_no_grad.html#out-of-memory"),
         ("sigmoid", "bce_and_logits"),
-        ("RuntimeError: Found dtype Long but expected Float", "symptoms.html"),
+        ("RuntimeError: Found dtype Long but expected Float", "#integer-targets"),
     ],
 )
 def test_search_leads_to_the_heading(visit, query, place):
