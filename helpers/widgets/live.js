@@ -139,6 +139,31 @@ export function descend(layer, gradient, rate) {
     });
 }
 
+// A table of models. A label of a row or column is a name, or has the role of a curve, whose key
+// it shows. `fill` writes the rows of texts.
+export function modelTable(rows, columns) {
+  const head = (scope, label) => {
+    if (typeof label === "string") return el("th", { scope }, label);
+    const { role, name } = label;
+    const key = el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" });
+    return el("th", { scope, class: `mp-${role}` }, key, name);
+  };
+  const heads = columns.map((label) => head("col", label));
+  const cells = rows.map(() => columns.map(() => el("td")));
+  const lines = rows.map((label, i) => el("tr", {}, head("row", label), ...cells[i]));
+  return {
+    root: el(
+      "table",
+      {},
+      el("thead", {}, el("tr", {}, el("td"), ...heads)),
+      el("tbody", {}, ...lines),
+    ),
+    fill(texts) {
+      cells.forEach((row, i) => row.forEach((cell, j) => (cell.textContent = texts[i][j])));
+    },
+  };
+}
+
 // Play or pause, one step, reset, seed. `step` trains once and returns whether there is
 // more to do; `reset` begins anew. It plays only when asked to, one step per frame.
 export function player(model, { step, reset }) {

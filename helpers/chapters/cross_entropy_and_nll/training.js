@@ -34,8 +34,8 @@ export function train(layers, { x, y }, classes, rate, lossOf) {
 }
 
 const SIDES = [
-  ["pitfall", "softmax first"],
-  ["correct", "on logits"],
+  { role: "pitfall", name: "softmax first" },
+  { role: "correct", name: "on logits" },
 ];
 
 function question(guess, classes) {
@@ -74,7 +74,7 @@ function render({ model, el: host }) {
   const prompt = el("p", { "aria-live": "polite" });
   const count = el("p", { class: "mp-soft" });
   const frame = el("div", { class: "mp-large" });
-  const table = versus(["loss now", "right, of 200 others"]);
+  const table = modelTable(["loss now", "right, of 200 others"], SIDES);
 
   function begin() {
     const n = model.get("classes");
@@ -113,10 +113,10 @@ function render({ model, el: host }) {
     prompt.textContent = question(guess, n);
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     const level = (role, loss) => ({ role, points: [0, STEPS].map((x) => [x, loss]) });
-    const drawn = runs.map(({ curve }, i) => ({ role: SIDES[i][0], points: curve }));
+    const drawn = runs.map(({ curve }, i) => ({ role: SIDES[i].role, points: curve }));
     const shown = hidden ? [] : [level("extra", floor(n)), ...drawn];
     chart.draw([level("reference", at), ...shown]);
-    const ends = runs.map(({ curve }, i) => ({ role: SIDES[i][0], at: curve.at(-1) }));
+    const ends = runs.map(({ curve }, i) => ({ role: SIDES[i].role, at: curve.at(-1) }));
     chart.dots(hidden || !steps ? [] : ends);
     const right = ({ layers }) => accuracy(trace(layers, asked.x).at(-1), asked.y, n);
     const blank = hidden || !steps;
@@ -171,29 +171,6 @@ function draggable(root, onpick) {
   root.addEventListener("pointermove", (event) => {
     if (event.buttons) pick(event);
   });
-}
-
-// A table with a column for each model, whose rows `fill` writes.
-function versus(names) {
-  const heads = SIDES.map(([role, name]) => {
-    const key = el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" });
-    return el("th", { scope: "col", class: `mp-${role}` }, key, name);
-  });
-  const rows = names.map(() => SIDES.map(() => el("td")));
-  const lines = rows.map((cells, i) =>
-    el("tr", {}, el("th", { scope: "row" }, names[i]), ...cells),
-  );
-  return {
-    root: el(
-      "table",
-      {},
-      el("thead", {}, el("tr", {}, el("td"), ...heads)),
-      el("tbody", {}, ...lines),
-    ),
-    fill(texts) {
-      rows.forEach((cells, i) => cells.forEach((cell, j) => (cell.textContent = texts[i][j])));
-    },
-  };
 }
 
 export default { render };

@@ -56,22 +56,7 @@ function render({ model, el: host }) {
   const data = digits(model.get("data"));
   const frame = el("div", { class: "mp-large" });
   const count = el("p", { class: "mp-soft" });
-  const names = ["test loss", "right", "weights apart"];
-  const lines = RUNS.map(({ role, name }) => ({
-    head: el(
-      "th",
-      { scope: "row", class: `mp-${role}` },
-      el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
-      name,
-    ),
-    cells: names.map(() => el("td")),
-  }));
-  const table = el(
-    "table",
-    {},
-    el("thead", {}, el("tr", {}, el("td"), ...names.map((n) => el("th", { scope: "col" }, n)))),
-    el("tbody", {}, ...lines.map(({ head, cells }) => el("tr", {}, head, ...cells))),
-  );
+  const table = modelTable(RUNS, ["test loss", "right", "weights apart"]);
   const chart = plot({
     title: "loss on 200 test digits",
     x: [0, STEPS],
@@ -98,16 +83,14 @@ function render({ model, el: host }) {
   }
 
   function paint() {
-    runs.forEach(({ layers, curve }, i) => {
+    const texts = runs.map(({ layers, curve }, i) => {
       const { loss, right } = measure(layers, data.test);
       curve.push([steps, loss]);
       const gap = apart(layers, runs[0].layers);
-      const texts = [format(loss, 2), `${format(100 * right, 0)}%`];
-      texts.push(i === 0 ? "–" : gap < 1e-9 ? "0" : format(gap, 2));
-      lines[i].cells.forEach((cell, j) => {
-        cell.textContent = texts[j];
-      });
+      const far = i === 0 ? "–" : gap < 1e-9 ? "0" : format(gap, 2);
+      return [format(loss, 2), `${format(100 * right, 0)}%`, far];
     });
+    table.fill(texts);
     const drawn = [runs[2], runs[1], runs[0]]; // the dotted reference lies on top
     chart.draw(drawn.map(({ run, curve }) => ({ role: run.role, points: curve })));
     chart.dots(
@@ -131,7 +114,7 @@ function render({ model, el: host }) {
       bar.root,
       count,
       frame,
-      table,
+      table.root,
     ),
   );
   const unfollow = follow(model, ["rate", "seed"], () => {

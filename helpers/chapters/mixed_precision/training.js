@@ -64,22 +64,7 @@ function render({ model, el: host }) {
   const data = digits(model.get("data"));
   const frame = el("div", { class: "mp-large" });
   const count = el("p", { class: "mp-soft" });
-  const names = ["test loss", "right", "zeros", "skipped"];
-  const lines = RUNS.map(({ role, name }) => ({
-    head: el(
-      "th",
-      { scope: "row", class: `mp-${role}` },
-      el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" }),
-      name,
-    ),
-    cells: names.map(() => el("td")),
-  }));
-  const table = el(
-    "table",
-    {},
-    el("thead", {}, el("tr", {}, el("td"), ...names.map((n) => el("th", { scope: "col" }, n)))),
-    el("tbody", {}, ...lines.map(({ head, cells }) => el("tr", {}, head, ...cells))),
-  );
+  const table = modelTable(RUNS, ["test loss", "right", "zeros", "skipped"]);
   const chart = plot({
     title: "loss on 200 test digits",
     x: [0, STEPS],
@@ -106,15 +91,14 @@ function render({ model, el: host }) {
   }
 
   function paint() {
-    runs.forEach(({ run, state, curve }, i) => {
+    const texts = runs.map(({ run, state, curve }) => {
       const { loss, right } = measure(state, data.test);
       curve.push([steps, Number.isFinite(loss) ? Math.min(loss, 2 * TOP) : 2 * TOP]);
       const skipped = run.scaler ? `${state.skipped}` : "–";
       const zeros = steps ? `${format(100 * state.zeros, 0)}%` : "–";
-      [format(loss, 2), `${format(100 * right, 0)}%`, zeros, skipped].forEach((text, j) => {
-        lines[i].cells[j].textContent = text;
-      });
+      return [format(loss, 2), `${format(100 * right, 0)}%`, zeros, skipped];
     });
+    table.fill(texts);
     const drawn = [runs[2], runs[1], runs[0]]; // the dotted reference lies on top
     chart.draw(drawn.map(({ run, curve }) => ({ role: run.role, points: curve })));
     chart.dots(
@@ -139,7 +123,7 @@ function render({ model, el: host }) {
       bar.root,
       count,
       frame,
-      table,
+      table.root,
     ),
   );
   const unfollow = follow(model, ["exponent", "seed"], () => {

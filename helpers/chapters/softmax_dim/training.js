@@ -75,8 +75,8 @@ export function rightInBatches(raised, labels, classes, size) {
 
 const SIZES = Array.from({ length: LARGEST }, (_, i) => i + 1);
 const SIDES = [
-  ["pitfall", "softmax over the batch"],
-  ["correct", "softmax over the classes"],
+  { role: "pitfall", name: "softmax over the batch" },
+  { role: "correct", name: "softmax over the classes" },
 ];
 
 const ASKED = {
@@ -131,7 +131,7 @@ function render({ model, el: host }) {
     onpick: place,
   });
   const names = ["loss at the start", "loss now", "right in such test batches"];
-  const table = versus(names);
+  const table = modelTable(names, SIDES);
 
   function begin() {
     steps = 0;
@@ -173,7 +173,7 @@ function render({ model, el: host }) {
       guess === null
         ? []
         : runs.map(({ right }, i) => ({
-            role: SIDES[i][0],
+            role: SIDES[i].role,
             points: SIZES.map((n) => [n, 100 * right(n)]),
           })),
     );
@@ -186,7 +186,7 @@ function render({ model, el: host }) {
     chart.mark(n);
     const shares = runs.map(({ right }) => right(n));
     chart.dots(
-      hidden ? [] : shares.map((share, i) => ({ role: SIDES[i][0], at: [n, 100 * share] })),
+      hidden ? [] : shares.map((share, i) => ({ role: SIDES[i].role, at: [n, 100 * share] })),
     );
     const loss = (at) => runs.map(({ losses }) => (steps ? format(losses.at(at), 2) : "–"));
     table.fill([loss(0), loss(-1), shares.map((share) => (hidden ? "–" : percent(share)))]);
@@ -214,29 +214,6 @@ function render({ model, el: host }) {
   return () => {
     bar.stop();
     stops.forEach((stop) => stop());
-  };
-}
-
-// A table with a column for each softmax, whose rows `fill` writes.
-function versus(names) {
-  const heads = SIDES.map(([role, name]) => {
-    const key = el("span", { class: `mp-key mp-${role}`, "aria-hidden": "true" });
-    return el("th", { scope: "col", class: `mp-${role}` }, key, name);
-  });
-  const rows = names.map(() => SIDES.map(() => el("td")));
-  const lines = rows.map((cells, i) =>
-    el("tr", {}, el("th", { scope: "row" }, names[i]), ...cells),
-  );
-  return {
-    root: el(
-      "table",
-      {},
-      el("thead", {}, el("tr", {}, el("td"), ...heads)),
-      el("tbody", {}, ...lines),
-    ),
-    fill(texts) {
-      rows.forEach((cells, i) => cells.forEach((cell, j) => (cell.textContent = texts[i][j])));
-    },
   };
 }
 
