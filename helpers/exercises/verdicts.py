@@ -82,6 +82,27 @@ def checks_function(first_call: Callable[[Callable], object]):
     return decorate
 
 
+def checks_code(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
+    """Make a check of several pieces of a reader's code, such as a model and its loss.
+
+    Whatever the code raises becomes a hint. The check begins with the same random numbers
+    every time, and those that the reader draws afterwards stay the same.
+    """
+
+    @functools.wraps(check)
+    def checked(*pieces: object, **named: object) -> Verdict:
+        import torch
+
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return check(*pieces, **named)
+        except Exception as error:  # the reader's code may do anything
+            return hint(f"your code raised {type(error).__name__}: {error}")
+
+    return checked
+
+
 def _reporting_its_errors(attempt: Callable, name: str) -> Callable:
     """Return the function on copies of its tensors; what it raises is AttemptFailed."""
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import math
 import pkgutil
 
@@ -82,18 +83,19 @@ def test_function_check_answers_whatever_it_is_given(attempt, text):
     assert repr(twice(attempt)).startswith(text)
 
 
-def function_checks():
-    """Yield each function check of each chapter, as the chapter's name and the check."""
+def code_checks(several):
+    """Yield each check of one function, or of several pieces, with its chapter's name."""
     for tip in pkgutil.iter_modules(chapters.__path__):
         module = importlib.import_module(f"helpers.chapters.{tip.name}.check")
         for name, value in vars(module).items():
             own = getattr(value, "__module__", "") == module.__name__
-            if own and hasattr(value, "__wrapped__") and not name.startswith("_"):
+            public = own and hasattr(value, "__wrapped__") and name[0] != "_"
+            if public and several == (len(inspect.signature(value).parameters) > 1):
                 yield pytest.param(tip.name, value, id=f"{tip.name}.{name}")
 
 
 def solution(tip, name):
-    """Return the notebook's own solution of an exercise, with what the notebook imports."""
+    """Return the notebook's own solution of an exercise, with its imports and functions."""
     cells = nbformat.read(ROOT / "notebooks" / f"{tip}.ipynb", as_version=4).cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     names = {}
@@ -102,8 +104,10 @@ def solution(tip, name):
         if not {"set-up", "raises-exception"} & set(cell.metadata.get("tags", [])):
             body = ast.parse(cell.source).body
             keep = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom))]
-            if "solution" in cell.metadata.get("tags", []):
-                keep += [n for n in body if isinstance(n, ast.FunctionDef)]
+            functions = [n for n in body if isinstance(n, ast.FunctionDef)]
+            # Others than the solution's may need values of the page for their defaults.
+            is_solution = "solution" in cell.metadata.get("tags", [])
+            keep += [n for n in functions if is_solution or not n.args.defaults]
             exec(compile(ast.Module(keep, []), tip, "exec"), names)
     return names[name]
 
@@ -123,7 +127,7 @@ def raising(*_):
 
 
 @pytest.mark.filterwarnings("ignore:distutils")  # thop, which a notebook imports
-@pytest.mark.parametrize(("tip", "check"), [*function_checks()])
+@pytest.mark.parametrize(("tip", "check"), [*code_checks(several=False)])
 @pytest.mark.parametrize(
     ("kind", "state"), [("right", "correct"), ("wrong", "hint"), ("raising", "hint")]
 )
@@ -139,6 +143,19 @@ def test_check_leaves_the_readers_random_numbers_alone(tip, check, kind, state):
     before = torch.random.get_rng_state()
     verdict = check(drawing)
     assert verdict.state == state, verdict
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize(("tip", "check"), [*code_checks(several=True)])
+def test_check_of_several_pieces_tells_what_they_raise(tip, check):
+    def drawing(*_):
+        torch.rand(1)
+        raise ValueError("from the reader")
+
+    before = torch.random.get_rng_state()
+    verdict = check(*[drawing for _ in inspect.signature(check).parameters])
+    assert verdict.state == "hint"
+    assert "raised ValueError: from the reader" in verdict.text
     assert torch.equal(before, torch.random.get_rng_state())
 
 

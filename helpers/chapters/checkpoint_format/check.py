@@ -16,11 +16,19 @@ from torch import Tensor, nn
 
 from helpers.chapters.checkpoint_format.stage import DigitsRun
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, checks_function, correct, hint, not_yet
+from helpers.exercises.verdicts import (
+    Verdict,
+    checks_code,
+    checks_function,
+    correct,
+    hint,
+    not_yet,
+)
 
 # --- 1. a run that resumes ------------------------------------------------------------
 
 
+@checks_code
 def resumes(
     save: Callable[[DigitsRun, str], object], resume: Callable[[DigitsRun, str], object]
 ) -> Verdict:
@@ -30,21 +38,18 @@ def resumes(
         save: takes a run and a path, and writes a file.
         resume: takes a new run and the path, and sets it from the file.
     """
-    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.pt")
         run = DigitsRun(0)
         for _ in range(3):
             run.train_epoch()
         wanted = copy.deepcopy(run.checkpoint())
-        try:
-            save(run, path)
-            torch.set_rng_state(wanted["rng"])
-            run.train_epoch()
-            other = DigitsRun(0)
-            torch.manual_seed(1)  # a new process has other random numbers
-            resume(other, path)
-        except Exception as error:  # whatever the reader's code raises becomes a hint
-            return hint(f"your code raised {type(error).__name__}: {error}")
+        save(run, path)
+        torch.set_rng_state(wanted["rng"])
+        run.train_epoch()
+        other = DigitsRun(0)
+        torch.manual_seed(1)  # a new process has other random numbers
+        resume(other, path)
         lacks = [
             name
             for name, value in other.checkpoint().items()

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
+from helpers.exercises.verdicts import Verdict, checks_code, correct, hint, not_yet
 
 # --- 1. repair a validation loop -----------------------------------------------------
 
@@ -31,16 +31,14 @@ TRUTH = torch.tensor([0] * 20 + [1] * 10 + [2] * 5)
 SAID = torch.tensor([0] * 17 + [1] * 3 + [1] * 8 + [0, 2] + [2] * 3 + [1, 0])
 
 
+@checks_code
 def validate(fn: Callable[[nn.Module, Iterable], float]) -> Verdict:
     """Check a validation loop that should return the macro F1 of all predictions.
 
     Args:
         fn: takes a model and a loader of ``(x, y)``; returns the macro F1.
     """
-    try:
-        return _validated(fn)
-    except Exception as error:  # whatever the reader's code raises becomes a hint
-        return hint(f"your code raised {type(error).__name__}: {error}")
+    return _validated(fn)
 
 
 def _validated(fn) -> Verdict:
@@ -87,6 +85,7 @@ CASES = [
 ]
 
 
+@checks_code
 def threshold(
     best_threshold: Callable[[Tensor, Tensor], float],
     predict: Callable[[Tensor, float], Tensor],
@@ -97,12 +96,9 @@ def threshold(
         best_threshold: takes classes and logits ``(N,)``, returns a threshold.
         predict: takes logits ``(N,)`` and that threshold, returns the classes.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of 0 / 0, which the verdict speaks of
-            return _chosen(best_threshold, predict)
-    except Exception as error:  # whatever the reader's code raises becomes a hint
-        return hint(f"your code raised {type(error).__name__}: {error}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of 0 / 0, which the verdict speaks of
+        return _chosen(best_threshold, predict)
 
 
 def _chosen(best_threshold, predict) -> Verdict:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
-from helpers.exercises.verdicts import Verdict, correct, hint, not_yet
+from helpers.exercises.verdicts import Verdict, checks_code, correct, hint, not_yet
 
 MACS, PARAMS = 32 * 32 * 16 * 27, 16 * 27 + 16
 MACS_HINTS = {
@@ -77,6 +77,7 @@ IMAGE_MACS = 6 * 6 * 4 * 27 + 4 * 2  # of one image of 8 x 8
 NORM = 4 * 36 * 4  # what thop adds for the BatchNorm of one image
 
 
+@checks_code
 def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     """Check a function that counts the MACs of one image, and leaves the model alone.
 
@@ -85,13 +86,10 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     """
     model, images = _Small(), torch.zeros(5, 3, 8, 8)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    try:
-        result = fn(model, images)
-        if result is None:
-            return not_yet("macs_per_image returned None.")
-        macs = float(result)
-    except Exception as error:  # whatever the reader's code raises becomes a hint
-        return hint(f"your code raised {type(error).__name__}: {error}")
+    result = fn(model, images)
+    if result is None:
+        return not_yet("macs_per_image returned None.")
+    macs = float(result)
     if macs == 5 * (IMAGE_MACS + NORM):
         return not_yet("that is for a batch of five, with thop's work for BatchNorm.")
     wrong = {
