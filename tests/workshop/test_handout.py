@@ -90,4 +90,13 @@ def test_no_solution_is_printed_and_folds_are_open(text):
 def test_recipes_fit_on_two_sheets(printed):
     from pypdf import PdfReader
 
-    assert len(PdfReader(printed / "recipes.pdf").pages) <= 2
+    pages = PdfReader(printed / "recipes.pdf").pages
+    assert len(pages) <= 2
+    said = squeezed("".join(page.extract_text() for page in pages))
+    for path in claims.notebooks():
+        (recipe,) = (
+            cell["source"]
+            for cell in claims.cells(path)
+            if "recipe" in cell["metadata"].get("tags", [])
+        )
+        assert squeezed(recipe.splitlines()[-1]) in said, path.stem

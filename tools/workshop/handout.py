@@ -25,10 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import browser
 import chosen
 import claims
-import lesson
-import markup
 import one_pdf
-from slides import whole_page
 from whole_file import whole_folder
 
 BUILT = claims.ROOT / "_build" / "html"
@@ -65,21 +62,11 @@ STYLE = """
   details.hide, .mp-trouble, .bd-header, .bd-sidebar-secondary { display: none !important; }
 }
 """
-SHEET = """
-@page { size: A4; margin: 10mm; }
-body { margin: 0; font: 8.5pt/1.35 "Source Sans 3", "Liberation Sans", Arial, sans-serif; }
-h1 { margin: 0 0 3mm; font-size: 15pt; }
-.recipes { columns: 2; column-gap: 6mm; }
-section { break-inside: avoid; margin-bottom: 3mm; }
-h2 { margin: 0 0 1mm; font-size: 9.5pt; line-height: 1.2; }
-code { font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace; }
-pre {
-  margin: 0; padding: 1.5mm 2mm; border-left: 1mm solid var(--mp-correct);
-  background: var(--mp-plate); font-size: 6.6pt; line-height: 1.3;
-  white-space: pre-wrap; overflow-wrap: anywhere;
-}
-.c-c1 { color: var(--mp-soft); } .c-k, .c-kn, .c-ow { color: var(--mp-extra); }
-"""
+# A workshop of some chapters has the recipes of those.
+KEEP = """(names) => document.querySelectorAll("#recipes > section").forEach((recipe) => {
+  const link = recipe.querySelector("h2 a").getAttribute("href");
+  if (!names.some((name) => link.endsWith(`/${name}.html`))) recipe.remove();
+})"""
 
 
 class Printed(NamedTuple):
@@ -151,24 +138,15 @@ def print_book(chromium: Browser, built: Path, file: Path, names: list[str]) -> 
     parts.rmdir()
 
 
-def recipe(path: Path) -> str:
-    """Return what to copy from a chapter: its recipe, or else its right way."""
-    tagged = {tag: p.text for p in lesson.pieces(path) for tag in p.tags}
-    return tagged.get("recipe") or tagged["right"]
-
-
-def print_recipes(chromium: Browser, file: Path, paths: list[Path]) -> None:
-    """Print the chapters' recipes in two columns."""
-    found = "".join(
-        f"<section><h2>{markup.inline(claims.title_and_times(path)[0])}</h2>"
-        f"{markup.code(recipe(path))}</section>"
-        for path in paths
-    )
+def print_recipes(
+    chromium: Browser, built: Path, file: Path, paths: list[Path]
+) -> None:
+    """Print the page of recipes, which the book's style sheet sets in two columns."""
     page = chromium.new_page()
-    body = f'<h1>Recipes</h1><div class="recipes">{found}</div>'
-    page.set_content(whole_page("Recipes", body))
-    page.add_style_tag(content=SHEET)
-    page.pdf(path=file, prefer_css_page_size=True, **PAPER)
+    with served(built) as address:
+        page.goto(f"{address}book/recipes.html")
+        page.evaluate(KEEP, [path.stem for path in paths])
+        page.pdf(path=file, margin=dict.fromkeys(MARGIN, "10mm"), **PAPER)
     page.close()
 
 
@@ -178,7 +156,7 @@ def write(folder: Path, built: Path, paths: list[Path]) -> None:
         raise ValueError(f"{built}: the book is not built. Type `make html`.")
     names = [name for name in claims.pages() if name not in LEFT_OUT]
     with whole_folder(folder) as new, launched() as chromium:
-        print_recipes(chromium, new / "recipes.pdf", paths)
+        print_recipes(chromium, built, new / "recipes.pdf", paths)
         print_book(chromium, built, new / "book.pdf", names)
 
 
