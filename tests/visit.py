@@ -22,7 +22,7 @@ class Visit:
         self, chromium: Browser, address: str, name: str, viewport=WIDE, scheme="light"
     ):
         self.page = chromium.new_page(viewport=viewport, color_scheme=scheme)
-        self.errors, self.bodies = [], {}
+        self.errors, self.responses = [], []
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("requestfailed", lambda r: self.errors.append(f"failed: {r.url}"))
@@ -43,45 +43,69 @@ class Visit:
         if response.status >= 400:
             self.errors.append(f"{response.status}: {response.url}")
         elif response.url.startswith("http"):
-            self.bodies[response.url] = response.body()
+            self.responses.append(response)
 
     def kilobytes(self) -> float:
         """What has come over the wire, compressed as a server would, without figures."""
-        texts = [body for url, body in self.bodies.items() if "/_images/" not in url]
+        texts = [r.body() for r in self.responses if "/_images/" not in r.url]
         return sum(len(gzip.compress(body)) for body in texts) / 1e3
 
 
+# The two rules of axe-core that compare colours need most of its time.
+COLOURS = ["color-contrast", "link-in-text-block"]
+
+
 def violations(page: Page, **options: object) -> list[tuple]:
-    """Return the rules of axe-core that a page breaks, and where; all but contrast."""
-    options = options or {"rules": {"color-contrast": {"enabled": False}}}
-    found = Axe().run(page, options={"resultTypes": ["violations"], **options})
-    targets = [(v["id"], v["nodes"]) for v in found.response["violations"]]
+    """Return the rules of axe-core that a page breaks, and where; all but the colours'."""
+    options = options or {"rules": {rule: {"enabled": False} for rule in COLOURS}}
+    if page.evaluate("!window.axe"):
+        page.evaluate(Axe().axe_script)
+    options = {"resultTypes": ["violations"], **options}
+    found = page.evaluate("(options) => axe.run(options)", options)
+    targets = [(v["id"], v["nodes"]) for v in found["violations"]]
     return [(rule, [node["target"] for node in nodes]) for rule, nodes in targets]
 
 
-# A text's contrast follows from its own font and colour, and from what its ancestors
-# paint. Of the thousands of texts on a page, under a hundred look different.
+# A text's contrast follows from its own font and colour, from the text around it, and
+# from what its ancestors paint. Of the thousands of texts on a page, under a hundred look
+# different. The first of each look stays, with all that it stands in. The others are taken
+# out for a while: axe-core walks through what is only hidden.
 HIDE_ALIKE = """(known) => {
-  const looks = new Map([[document.documentElement, ["", ""]]]);
+  const looks = new Map([[document.documentElement, ["", "", ""]]]);
   const look = (element) => {
     if (!looks.has(element)) {
       const s = getComputedStyle(element);
       const own = [s.backgroundColor, s.backgroundImage, s.opacity].join();
-      const behind = look(element.parentElement)[0];
+      const [behind, , around] = look(element.parentElement);
       const paints = own === "rgba(0, 0, 0, 0),none,1" ? behind : `${behind} > ${own}`;
-      const text = [s.color, s.fontSize, s.fontWeight, s.textShadow].join();
-      looks.set(element, [paints, `${paints} | ${text}`]);
+      const text = [s.color, s.fontSize, s.fontWeight, s.textShadow, around].join();
+      looks.set(element, [paints, `${paints} | ${text}`, s.color]);
     }
     return looks.get(element);
   };
-  const seen = new Set(known);
-  for (const element of document.querySelectorAll("body *")) {
-    if (element.children.length || !element.checkVisibility()) continue;
-    const text = look(element)[1];
-    element.toggleAttribute("data-alike", seen.has(text));
-    seen.add(text);
+  const says = (e) => !e.children.length ||
+    [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+  const seen = new Set(known), shown = new Set();
+  const all = [...document.querySelectorAll("body *")];
+  for (const element of all) {
+    if (!says(element) || !element.checkVisibility() || seen.has(look(element)[1])) continue;
+    seen.add(look(element)[1]);
+    for (let e = element; e; e = e.parentElement) shown.add(e);
+  }
+  window.alike = all.filter((e) => !shown.has(e) && shown.has(e.parentElement))
+    .map((e) => [e, [...e.childNodes]]);
+  for (const [e] of window.alike) {
+    e.setAttribute("data-alike", "");
+    e.replaceChildren();
   }
   return [...seen].slice(known.length);
+}"""
+SHOW_ALIKE = """(style) => {
+  style.remove();
+  for (const [e, inside] of window.alike) {
+    e.removeAttribute("data-alike");
+    e.append(...inside);
+  }
 }"""
 
 
@@ -98,11 +122,9 @@ def without_contrast(page: Page, known: list[str] | None = None) -> list[tuple]:
     known = [] if known is None else known
     new = page.evaluate(HIDE_ALIKE, known)
     known += new
-    if not new:
-        return []
     style = page.add_style_tag(content="[data-alike] { display: none !important; }")
-    found = violations(page, runOnly=["color-contrast"])
-    style.evaluate("(style) => style.remove()")
+    found = violations(page, runOnly=COLOURS) if new else []
+    style.evaluate(SHOW_ALIKE)
     return found
 
 

@@ -74,7 +74,7 @@ def seen(opened, looks) -> Sight:
     page = opened.page
     page.wait_for_load_state("networkidle")  # what a page asks for later counts too
     # Before axe, which loads style sheets of its own.
-    requests, kilobytes = list(opened.bodies), opened.kilobytes()
+    requests, kilobytes = [r.url for r in opened.responses], opened.kilobytes()
     waited_for, views_px = page.evaluate(WAITED_FOR), {"wide": heights(page)}
     wide, faint = too_wide(page), without_contrast(page, looks["light"])
 
@@ -156,16 +156,21 @@ def test_faint_text_among_others_is_named(chromium, scheme):
         </style>
         <p>dark</p><p>dark</p><p class="night">faint at night</p>
         <div style="background: #eee"><i>faint on grey</i></div>
-        <div style="opacity: 0.5"><p class="half">faint</p></div>"""
+        <div style="opacity: 0.5"><p class="half">faint</p></div>
+        <p class="mixed" style="color: #aaa">faint <b style="color: #000">dark</b></p>
+        <p>dark text <a href="#" style="color: #333; text-decoration: none">link</a></p>"""
     )
-    ((_, targets),) = without_contrast(page)
+    (_, targets), (links, of_links) = without_contrast(page)
     by_night = [[".night"]] if scheme == "dark" else []
-    assert targets == [*by_night, ["i"], [".half"]]
+    assert targets == [*by_night, ["i"], [".half"], [".mixed"]]
+    assert (links, of_links) == ("link-in-text-block", [["a"]])
     known = []
     assert without_contrast(page, known)
-    assert len(known) == len(["dark", "on grey", "half"]) + len(by_night)
+    looks = ["dark", "on grey", "half", "faint and dark", "dark in faint", "link"]
+    assert len(known) == len(looks) + len(by_night)
     assert without_contrast(page, known) == []
     assert page.locator("p").nth(1).is_visible()
+    assert page.locator(".mixed").inner_text() == "faint dark"
     page.close()
 
 
