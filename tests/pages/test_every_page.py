@@ -43,6 +43,10 @@ class Sight:
     views_px: dict[
         str, list[tuple[float, float]]
     ]  # heights kept for widgets, and drawn
+    ends_px: dict[str, float]  # where the recipe and the right way end
+    cut: dict[
+        int, list[str]
+    ]  # code and outputs that need scrolling, by the page's width
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,10 @@ WAITED_FOR = """() => performance.getEntriesByType("resource")
   .filter((r) => r.renderBlockingStatus === "blocking").map((r) => r.name)"""
 # Code that scrolls becomes a tab stop 0.3 s after the width has changed.
 DEBOUNCE_MS = 400
+CUT = """() => [...document.querySelectorAll(".cell:not(.tag_set-up) pre")]
+  .filter((p) => p.scrollWidth > p.clientWidth + 1).map((p) => p.textContent.slice(0, 80))"""
+# Seen without searching: on the first screen, and on the second.
+ENDS_PX = {"recipe": 1000, "right": 1600}
 
 
 def seen(opened, looks) -> Sight:
@@ -76,7 +84,11 @@ def seen(opened, looks) -> Sight:
     # Before axe, which loads style sheets of its own.
     requests, kilobytes = [r.url for r in opened.responses], opened.kilobytes()
     waited_for, views_px = page.evaluate(WAITED_FOR), {"wide": heights(page)}
+    ends_px, cut = ends(page), {WIDE["width"]: page.evaluate(CUT)}
     wide, faint = too_wide(page), without_contrast(page, looks["light"])
+
+    page.set_viewport_size({"width": 1366, "height": 768})
+    cut[1366] = page.evaluate(CUT)
 
     page.set_viewport_size(NARROW)
     page.wait_for_timeout(DEBOUNCE_MS)
@@ -89,7 +101,16 @@ def seen(opened, looks) -> Sight:
     page.set_viewport_size(WIDE)
     dark = dark_contrast(page, looks["dark"])
     return Sight(
-        opened.errors, wide, found, dark, kilobytes, requests, waited_for, views_px
+        errors=opened.errors,
+        too_wide=wide,
+        violations=found,
+        dark=dark,
+        kilobytes=kilobytes,
+        requests=requests,
+        waited_for=waited_for,
+        views_px=views_px,
+        ends_px=ends_px,
+        cut=cut,
     )
 
 
@@ -102,6 +123,13 @@ def heights(page) -> list[tuple[float, float]]:
         )
         for view in page.locator(".mp-view[data-ready]").all()
     ]
+
+
+def ends(page) -> dict[str, float]:
+    """Return where a chapter's recipe and right way end, in px from the top."""
+    boxes = {tag: page.locator(f".tag_{tag}") for tag in ENDS_PX}
+    found = {tag: box.bounding_box() for tag, box in boxes.items() if box.count()}
+    return {tag: box["y"] + box["height"] for tag, box in found.items()}
 
 
 def dark_contrast(page, known) -> list[tuple]:
@@ -232,3 +260,18 @@ def test_room_kept_for_a_widget_is_its_height(sight, path, way):
             f"{drawn:.0f} as the {'first' if way == 'wide' else 'second'} number, then "
             "run the notebook again."
         )
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_recipe_and_right_are_seen_without_searching(sight, path):
+    ends_px = sight(f"notebooks/{path.stem}.html").ends_px
+    for tag, most in ENDS_PX.items():
+        assert ends_px[tag] <= most, (
+            f"{path.stem}: {tag} ends at {ends_px[tag]:.0f} px, not within {most}. Shorten "
+            "what stands above it."
+        )
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_no_code_or_output_is_cut(sight, path):
+    assert sight(f"notebooks/{path.stem}.html").cut == {1280: [], 1366: []}
