@@ -66,7 +66,9 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable)
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=["--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 

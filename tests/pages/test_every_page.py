@@ -1,8 +1,11 @@
 """Every page in a real browser: wide and narrow, in light colours and in dark ones."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import symptoms
 from notebook_rules import VIEW_MIME, Chapter, notebooks
 from visit import (
     ACCESSIBLE,
@@ -36,17 +39,20 @@ class Sight:
     errors: list[str]
     too_wide: list[str]
     violations: list[tuple]
-    dark: list[tuple]  # violations of contrast in dark colours
+    # Violations of contrast in dark colours.
+    dark: list[tuple]
     kilobytes: float
     requests: list[str]
-    waited_for: list[str]  # what the browser loads before it paints anything
-    views_px: dict[
-        str, list[tuple[float, float]]
-    ]  # heights kept for widgets, and drawn
-    ends_px: dict[str, float]  # where the recipe and the right way end
-    cut: dict[
-        int, list[str]
-    ]  # code and outputs that need scrolling, by the page's width
+    # What the browser loads before it paints anything.
+    waited_for: list[str]
+    # Heights kept for widgets, and drawn, on a wide screen and on a narrow one.
+    views_px: dict[str, list[tuple[float, float]]]
+    # Where the recipe and the right way end.
+    ends_px: dict[str, float]
+    # Code and outputs that need scrolling, by the width of the screen.
+    cut: dict[int, list[str]]
+    # For each anchor that the symptom page leads to: the places where it lands.
+    lands_px: dict[str, list[float]]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def sight(visit, sights):
 
     def look(name):
         if name not in sights:
-            sights[name] = seen(visit(name), looks)
+            sights[name] = seen(name, visit(name), looks)
         return sights[name]
 
     return look
@@ -73,11 +79,20 @@ WAITED_FOR = """() => performance.getEntriesByType("resource")
 DEBOUNCE_MS = 400
 CUT = """() => [...document.querySelectorAll(".cell:not(.tag_set-up) pre")]
   .filter((p) => p.scrollWidth > p.clientWidth + 1).map((p) => p.textContent.slice(0, 80))"""
+LANDS = """(anchors) => Object.fromEntries(anchors.map((id) => {
+  location.hash = id;
+  const found = [...document.querySelectorAll(`[id="${id}"]`)];
+  return [id, found.map((e) => Math.round(e.getBoundingClientRect().top))];
+}))"""
+# The anchors to which the symptom page leads, of each chapter.
+TRAPS = defaultdict(list)
+for place in symptoms.links(symptoms.load()["rows"]):
+    TRAPS[place.chapter].append(place.anchor)
 # Seen without searching: on the first screen, and on the second.
 ENDS_PX = {"recipe": 1000, "right": 1600}
 
 
-def seen(opened, looks) -> Sight:
+def seen(name, opened, looks) -> Sight:
     """Look at a page on a wide screen, on a phone, on a small phone, and in the dark."""
     page = opened.page
     page.wait_for_load_state("networkidle")  # what a page asks for later counts too
@@ -100,6 +115,7 @@ def seen(opened, looks) -> Sight:
     # Last, since it leaves the page dark; contrast does not depend on the width.
     page.set_viewport_size(WIDE)
     dark = dark_contrast(page, looks["dark"])
+    lands_px = page.evaluate(LANDS, TRAPS[Path(name).stem])
     return Sight(
         errors=opened.errors,
         too_wide=wide,
@@ -111,6 +127,7 @@ def seen(opened, looks) -> Sight:
         views_px=views_px,
         ends_px=ends_px,
         cut=cut,
+        lands_px=lands_px,
     )
 
 
@@ -275,3 +292,16 @@ def test_recipe_and_right_are_seen_without_searching(sight, path):
 @pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
 def test_no_code_or_output_is_cut(sight, path):
     assert sight(f"notebooks/{path.stem}.html").cut == {1280: [], 1366: []}
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda p: p.stem)
+def test_link_of_the_symptom_page_lands_at_its_trap(sight, path):
+    """In the first 300 px of the window, once the page's figures and widgets are there."""
+    lands_px = sight(f"notebooks/{path.stem}.html").lands_px
+    assert set(lands_px) == set(TRAPS[path.stem]) != set()
+    off = {
+        a: tops
+        for a, tops in lands_px.items()
+        if [0 <= y < 300 for y in tops] != [True]
+    }
+    assert not off, f"{path.stem}.html, px from the top of the window: {off}"

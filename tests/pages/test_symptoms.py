@@ -346,23 +346,6 @@ def test_three_clicks_lead_to_a_row(field):
     assert 0 <= top < 300
 
 
-TOPS = """(anchors) => anchors.map((id) => {
-  location.hash = id;
-  return [id, Math.round(document.getElementById(id).getBoundingClientRect().top)];
-})"""
-
-
-@pytest.mark.parametrize("chapter", DATA["chapters"])
-def test_link_lands_at_its_trap(visit, chapter):
-    """In the first 300 px of the window, once the page's figures and widgets are there."""
-    anchors = {p.anchor for p in symptoms.links(DATA["rows"]) if p.chapter == chapter}
-    page = visit(f"notebooks/{chapter}.html").page
-    for anchor in sorted(anchors):
-        assert page.locator(f"[id='{anchor}']").count() == 1, f"{chapter}#{anchor}"
-    off = [at for at in page.evaluate(TOPS, sorted(anchors)) if not 0 <= at[1] < 300]
-    assert not off, f"{chapter}.html: {off} px from the top of the window."
-
-
 # --- the book's own search ------------------------------------------------------------
 
 
