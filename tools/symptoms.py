@@ -126,7 +126,7 @@ def seen(row: dict) -> str:
     parts += [f"<p>{line}</p>" for line in older[not lines :]]
     if "shown" in row:
         shown = ", ".join(code(text) for text in row["shown"])
-        parts.append(f'<p class="mp-from">in the chapter: {shown}</p>')
+        parts.append(f'<p class="mp-from">its chapter prints: {shown}</p>')
     return "".join(parts)
 
 
