@@ -90,6 +90,14 @@ REPAIRS = [
         positive,
         "✗ Hint: your code raised RuntimeError: result type Float",
     ),
+    (
+        squeezed,
+        lambda model, x, y: F.binary_cross_entropy_with_logits(
+            model(x), y.float(), reduction="sum"
+        ),
+        positive,
+        "✗ Hint: that is the sum of 32 terms",
+    ),
     (lambda out: out.expand(-1, 2), on_logits, positive, "✗ Hint: keep one output"),
     (squeezed, on_logits, positive, "✓ Correct"),
     (lambda out: out, on_logits, positive, "✓ Correct"),
@@ -125,7 +133,15 @@ def stable(x, y):
     return torch.logaddexp(torch.zeros_like(x), x) - x * y
 
 
+def of_signs(x, y):  # right for targets of 0 and 1 only
+    return F.softplus(x * (1 - 2 * y))
+
+
 STABLE_BCE = [
+    (
+        of_signs,
+        "✗ Hint: at logit 2, target 0.25 the term is 1.6269, got 1.3133. A target may lie",
+    ),
     (stable, "✓ Correct"),
     (lambda x, y: F.softplus(x) - x * y, "✓ Correct"),
     (lambda x, y: -y * F.logsigmoid(x) - (1 - y) * F.logsigmoid(-x), "✓ Correct"),

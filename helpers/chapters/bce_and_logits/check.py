@@ -57,6 +57,8 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
             return not_yet("sure of 32 mistakes, this model gets no gradient at all.")
         return hint("the model still returns probabilities, which round to 0 and 1.")
     right = F.binary_cross_entropy_with_logits(out.flatten(), mistakes.float())
+    if loss.shape == () and torch.isclose(loss, right * len(x)):
+        return hint(f"that is the sum of {len(x)} terms. Take the mean, as before.")
     if loss.shape != () or not torch.isclose(loss, right):
         return hint(
             f"on 32 sure mistakes the mean loss is {right.item():.4g}, got "
@@ -137,9 +139,12 @@ def stable_bce(fn: Callable[[Tensor, Tensor], Tensor]) -> Verdict:
         )
     at = _first_apart(terms, expected)
     if at is not None:
+        soft = ""
+        if 0 < targets[at] < 1:
+            soft = " A target may lie between 0 and 1: weigh both terms with it."
         return hint(
             f"at logit {logits[at].item():g}, target {targets[at].item():g} the "
-            f"term is {expected[at].item():.4f}, got {terms[at].item():.4f}."
+            f"term is {expected[at].item():.4f}, got {terms[at].item():.4f}.{soft}"
         )
     return (
         _far_away(fn)

@@ -21,11 +21,12 @@ from helpers.exercises.verdicts import (
 
 
 class _Net(nn.Module):
-    """Two layers, of which one has a name that ends like a prefix."""
+    """Three layers: one name ends like a prefix, one begins with a letter of module."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.submodule, self.head = nn.Linear(3, 2), nn.Linear(2, 2)
+        self.submodule, self.layer = nn.Linear(3, 2), nn.Linear(2, 2)
+        self.head = nn.Linear(2, 2)
 
 
 def loader(load: Callable[[nn.Module, str], object]) -> Verdict:
@@ -159,6 +160,7 @@ def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
     full = {key: torch.ones_like(value) for key, value in model.state_dict().items()}
     wrapped = {f"module.{key}": value for key, value in full.items()}
     body = {key: value for key, value in full.items() if not key.startswith("2.")}
+    turned = full | {"2.weight": torch.ones(4, 2)}  # as many numbers, another shape
     other_head = full | {"2.weight": torch.ones(9, 4), "2.bias": torch.ones(9)}
     return [
         (model, full, "a state dict that fits"),
@@ -166,6 +168,7 @@ def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
         (model, body, "one that lacks the last layer"),
         (model, full | {"extra": torch.ones(50)}, "one with an entry too many"),
         (model, other_head, "one with another shape of the last layer"),
+        (model, turned, "one whose last weight is transposed"),
     ]
 
 
