@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -135,6 +136,11 @@ def by_samples(loader, loss_of, file):
     return mean.compute()
 
 
+def by_batch_size(loader, loss_of, file):
+    losses = [loss_of(x, y).item() for x, y in tqdm(loader, file=file)]
+    return sum(losses) * loader.batch_size / len(loader.dataset)
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
@@ -149,6 +155,7 @@ def by_samples(loader, loss_of, file):
             averaged(bar=lambda it, file: tqdm(it, total=22, file=file)),
             "✗ Hint: after 3 of 6 batches, 12 samples",
         ),
+        (by_batch_size, "✗ Hint: each batch is weighed by 4, the loader's batch_size"),
         (averaged(divide=7), "✗ Hint: the mean loss of the 22 samples is 150.5, got 473"),
         (lambda loader, loss_of, file: 1.0, "✗ Hint: walk the loader once: got 0 of 6"),
         (lambda loader, loss_of, file: None, "○ Not yet: <lambda> returned None"),
@@ -201,6 +208,14 @@ def by_generator(a, b, file):
             "✗ Hint: all batches were loaded before the first",
         ),
         (lambda a, b, f: tqdm(a, file=f), "✗ Hint: the loop must get 6 pairs"),
+        (
+            lambda a, b, f: tqdm(zip(a, cycle(b), strict=False), total=8, file=f),
+            "✗ Hint: zip alone ends after 6 pairs. Yours repeats batches",
+        ),
+        (  # and this one never ends
+            lambda a, b, f: tqdm(zip(cycle(a), cycle(b), strict=False), file=f),
+            "✗ Hint: zip alone ends after 6 pairs. Yours repeats batches",
+        ),
         (lambda a, b, f: 3, "✗ Hint: the loop raised TypeError: 'int' .* it can walk"),
         (
             lambda a, b, f: tqdm(zip(a, b, strict=True), total=6, file=f),
@@ -237,6 +252,8 @@ def roots(batches):
         (lambda b: sum((p - t).abs().sum().item() for p, t in b) / 9, "✗ Hint: .* absolute errors"),
         (lambda b: squares(b).item() / 9, "✗ Hint: that is the mean square error"),
         (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
+        (lambda b: (squares(b).item() / len(b)) ** 0.5, "✗ Hint: that divides by the 3"),
+        (lambda b: torch.cat([p - t for p, t in b]).std().item(), "✗ Hint: that divides by 8"),
         (lambda b: 7.0, "✗ Hint: the 9 squared errors sum to 56, got 7.0000"),
         (lambda b: torch.zeros(3), r"✗ Hint: return one number, got shape \(3,\)"),
         (lambda b: "many", "✗ Hint: return one number, got str"),

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -81,6 +82,11 @@ def epoch_mean(fn: Callable[..., float]) -> Verdict:
             f"that is the mean of six batches, {value:.1f}. The last one has 2 samples; "
             f"the mean of all 22 is {right:.1f}."
         )
+    if math.isclose(value, total * 4 / 22, rel_tol=1e-5):
+        return hint(
+            "each batch is weighed by 4, the loader's batch_size, but the last one has 2 "
+            "samples. Weigh it by len(y)."
+        )
     if not math.isclose(value, right, rel_tol=1e-5):
         return hint(f"the mean loss of the 22 samples is {right:.1f}, got {value:.1f}.")
     if not epoch.screen.getvalue():
@@ -120,7 +126,7 @@ def _watch(fn: Callable, first: list, second: list) -> tuple[list, str, Terminal
     screen, loaders = Terminal(), (_Loader(first), _Loader(second))
     pairs, half, taken = [], "", 0
     with fake_clock() as clock:
-        for pair in fn(*loaders, screen):
+        for pair in islice(fn(*loaders, screen), 20):  # repeated loaders never end
             pairs.append(pair)
             taken = taken or loaders[0].taken
             if len(pairs) == 4:
@@ -160,9 +166,15 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
             raise
         except Exception as error:  # the reader's code runs while the loop walks
             return hint(_failure_of_the_loop(error))
-        if pairs != list(zip(first, second, strict=False)):
+        right = list(zip(first, second, strict=False))
+        if len(pairs) > len(right) and pairs[: len(right)] == right:
             return hint(
-                f"the loop must get {min(len(first), len(second))} pairs, from "
+                f"zip alone ends after {len(right)} pairs. Yours repeats batches, as "
+                "cycle does: leave that out."
+            )
+        if pairs != right:
+            return hint(
+                f"the loop must get {len(right)} pairs, from "
                 f"{(first[0], second[0])!r} on; got {len(pairs)}, {pairs[:1]}."
             )
         if not screen.getvalue():
@@ -216,6 +228,8 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
         2.0: "that weighs the batches' roots by their size. Which mean is additive?",
         12 / 9: "that is the mean of the absolute errors. Square them first.",
         56 / 9: "that is the mean square error. Its root is still missing.",
+        math.sqrt(56 / 3): "that divides by the 3 batches. Divide by the 9 samples.",
+        math.sqrt(56 / 8): "that divides by 8, as std does. Divide by the 9 samples.",
         math.sqrt(
             41 / 3
         ): "the last batch has 1 sample and counts as much as one of 4.",
