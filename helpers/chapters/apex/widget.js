@@ -21,7 +21,7 @@ function render({ model, el: host }) {
   const indented = (line) => {
     const text = line.trimStart();
     // A line that is too long breaks behind a bracket, not inside a word.
-    const parts = text.split(/(?<=\()/).flatMap((part) => [part, el("wbr")]);
+    const parts = text.split(/(?<=\((?!\)))/).flatMap((part) => [part, el("wbr")]);
     return el("code", { style: `padding-left: ${line.length - text.length + 2}ch` }, ...parts);
   };
   const code = (text, role) =>
