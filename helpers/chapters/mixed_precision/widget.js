@@ -80,11 +80,7 @@ function picture(sizes, exponent, type, hidden) {
     ];
   });
   const ticks = [-48, -24, 0, 24].map((power) =>
-    svg(
-      "text",
-      { x: px(power), y: BASE + 15, "text-anchor": "middle" },
-      `2^${power}`.replace("-", "−"),
-    ),
+    svg("text", { x: px(power), y: BASE + 15, "text-anchor": "middle" }, powerOfTwo(power)),
   );
   const title = "size of a gradient, times the factor of the loss";
   return svg(
@@ -151,13 +147,13 @@ function render({ model, el: host }) {
       model.get(key),
     );
     const hidden = guess === null;
-    const answer = `2^${halfLost(sizes, name)}`.replace("-", "−");
+    const answer = powerOfTwo(halfLost(sizes, name));
     factor.set(exponent);
     type.set(name);
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     prompt.textContent = hidden
       ? `At which factor has ${name} lost half? Drag the bars to the left, then lock.`
-      : `Your guess: 2^${guess}. It happens at ${answer}. Now drag on.`.replace("^-", "^−");
+      : `Your guess: ${powerOfTwo(guess)}. It happens at ${answer}. Now drag on.`;
     frame.replaceChildren(picture(sizes, exponent, name, hidden));
     [guess, exponent].forEach((at, column) => {
       const found = counts(sizes, at ?? 0, name);
