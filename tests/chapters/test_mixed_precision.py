@@ -223,6 +223,14 @@ def test_train_step_tells_right_from_wrong(attempt, text):
 # --- the explorer --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (2e-8, "under 0.01%"), (0.0219, "0.02%"), (54.47, "54.5%")],
+)
+def test_page_writes_a_share_without_a_power_of_ten(front_end, share, text):
+    assert front_end(LossScale, "m.percent(a)", share) == text
+
+
 def numbers() -> torch.Tensor:
     """Random float32 of all sizes, and what lies on and beside every edge."""
     generator = torch.Generator().manual_seed(0)

@@ -5,6 +5,13 @@ export function band(size, exponent, type) {
   return rounded < 2 ** TYPES[type][1] ? "subnormal" : "normal";
 }
 
+// A share in percent as people read it: no power of ten.
+export function percent(share) {
+  if (share === 0) return "0%";
+  if (share < 0.01) return "under 0.01%";
+  return share < 1 ? `${share.toFixed(2)}%` : `${format(share, 1)}%`;
+}
+
 // How many sizes are in each band, and the share of their sum that becomes zero.
 export function counts(sizes, exponent, type) {
   const found = { zero: 0, subnormal: 0, normal: 0, inf: 0, lost: 0 };
@@ -158,7 +165,7 @@ function render({ model, el: host }) {
     [guess, exponent].forEach((at, column) => {
       const found = counts(sizes, at ?? 0, name);
       const { zero, subnormal, inf, lost } = found;
-      const texts = [zero, `${format(100 * lost, 1)}%`, subnormal, inf];
+      const texts = [zero, percent(100 * lost), subnormal, inf];
       rows.forEach(({ cells }, i) => {
         cells[column].textContent = hidden ? "–" : String(texts[i]);
       });
