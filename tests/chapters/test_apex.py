@@ -139,6 +139,25 @@ def forgetting_update(model, batches):
     return scaler
 
 
+def updating_each_batch(model, batches):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    for x, y in batches:
+        scaler.scale(F.cross_entropy(model(x), y)).backward()
+        scaler.update()
+    return optimizer
+
+
+def clearing_each_batch(model, batches):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu")
+    for x, y in batches:
+        scaler.scale(F.cross_entropy(model(x), y)).backward()
+        optimizer.zero_grad()
+        scaler.step(optimizer)
+    return scaler
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
@@ -150,9 +169,12 @@ def forgetting_update(model, batches):
         ),
         (fused_sgd, "leave fused=True away: where the first step is left out"),
         (updating_twice, "the weights are right, but the scale ends at 7"),
+        (updating_each_batch, ".* Update after a step, not after each batch"),
+        (clearing_each_batch, ".* no gradients. Where are they cleared"),
         (
             forgetting_update,
-            "forgetting_update raised RuntimeError: unscale_.. has already",
+            "forgetting_update raised RuntimeError: unscale_.. has already.*"
+            " Unscale once for each step",
         ),
     ],
 )
@@ -200,7 +222,8 @@ def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
         ),
         (
             {"unscale": True, "by_scaler": True},
-            "✗ Hint: half_ported raised RuntimeError: unscale_",
+            "✗ Hint: half_ported raised RuntimeError: unscale_() is being called after "
+            "step(). Which call ends a step of the scaler?",
         ),
     ],
 )
@@ -208,6 +231,25 @@ def test_train_clipped_tells_right_from_wrong(settings, text):
     attempt = functools.partial(half_ported, **settings)
     attempt.__name__ = "half_ported"
     assert repr(check.train_clipped(attempt)).startswith(text)
+
+
+def clipped_while_scaled(model, batches):
+    """Train as asked without unscale_: the limit is multiplied by the scale."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu")
+    for x, y in batches:
+        optimizer.zero_grad()
+        with torch.amp.autocast("cpu", dtype=torch.float16):
+            loss = F.cross_entropy(model(x), y)
+        scaler.scale(loss).backward()
+        clip_grad_norm_(model.parameters(), 0.5 * scaler.get_scale())
+        scaler.step(optimizer)
+        scaler.update()
+    return scaler
+
+
+def test_train_clipped_accepts_a_limit_at_the_gradients_scale():
+    assert repr(check.train_clipped(clipped_while_scaled)).startswith("✓ Correct")
 
 
 def test_train_clipped_accepts_the_loop_of_the_recipe():

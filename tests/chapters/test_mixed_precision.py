@@ -18,12 +18,18 @@ from repository import ROOT
 from torch import nn
 
 from helpers.chapters.mixed_precision import LossScale, ScalerTraining, check
-from helpers.mixed_precision import Bands, bands
+from helpers.mixed_precision import Bands, bands, dry_autocast
 
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 SIZES = st.floats(2.0**-149, 2.0**100, width=32)
 
 # --- what the chapter relies on ------------------------------------------------------
+
+
+def test_autocast_for_cuda_takes_the_wider_of_two_types():
+    with dry_autocast("cuda", torch.float16):
+        weight = torch.empty(4, 4, device="cuda")
+        assert torch.dot((weight @ weight)[0], weight[0]).dtype == torch.float32
 
 
 def test_scaler_scales_on_the_cpu():
@@ -142,6 +148,32 @@ def in_float32(model, optimizer, scaler, x, y):
 
 
 RIGHT = ("unscale", "clip", "step", "update")
+NO_GRADIENTS = (
+    "AssertionError: No inf checks were recorded for this optimizer. The step found no "
+    "gradients. Where are they cleared?"
+)
+
+
+def with_type(dtype):
+    """Return the right step, with autocast in this type, or none for float32."""
+
+    def train_step(model, optimizer, scaler, x, y):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            loss = nn.functional.cross_entropy(model(x), y)
+        scaler.scale(loss).backward()
+        # A limit at the size of the scaled gradients: as right as `unscale_` before it.
+        nn.utils.clip_grad_norm_(model.parameters(), scaler.get_scale())
+        scaler.step(optimizer)
+        scaler.update()
+
+    return train_step
+
+
+def clearing_too_late(model, optimizer, scaler, x, y):
+    scaler.scale(nn.functional.cross_entropy(model(x), y)).backward()
+    optimizer.zero_grad()
+    scaler.step(optimizer)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +207,11 @@ RIGHT = ("unscale", "clip", "step", "update")
             "✗ Hint: a batch that ov",
         ),
         (step_with("plain step"), "✗ Hint: the weights move by scaled gradients"),
-        (in_float32, "✗ Hint: the step is right, but the scaler"),
+        (in_float32, "✗ Hint: the step is right, but no scaler"),
+        (with_type(torch.float32), "✗ Hint: nothing overflows"),
+        (with_type(torch.bfloat16), "✗ Hint: nothing overflows"),
+        (with_type(torch.float16), "✓ Correct"),
+        (clearing_too_late, f"✗ Hint: clearing_too_late raised {NO_GRADIENTS}"),
         (step_with("unscale", *RIGHT), "✗ Hint: train_step raised RuntimeError: unsc"),
         (3, "✗ Hint: pass the function itself"),
     ],
@@ -185,6 +221,14 @@ def test_train_step_tells_right_from_wrong(attempt, text):
 
 
 # --- the explorer --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (2e-8, "under 0.01%"), (0.0219, "0.02%"), (54.47, "54.5%")],
+)
+def test_page_writes_a_share_without_a_power_of_ten(front_end, share, text):
+    assert front_end(LossScale, "m.percent(a)", share) == text
 
 
 def numbers() -> torch.Tensor:
@@ -249,7 +293,7 @@ def test_explorer_hides_the_limits_until_a_guess(mount):
     page.get_by_label("Loss × 2^, as a number").fill("-20")
     page.get_by_role("button", name="Lock my guess").click()
     assert page.locator(".scale-zone").count() == 2
-    assert "Your guess: 2^−20." in page.locator("p").first.inner_text()
+    assert "Your guess: 2⁻²⁰." in page.locator("p").first.inner_text()
     box = page.locator(".mp-large").bounding_box()
     page.mouse.move(box["x"] + 100, box["y"] + 80)
     page.mouse.down()

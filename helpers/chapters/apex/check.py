@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from helpers.exercises.verdicts import (
+    AttemptFailed,
     Verdict,
     checks_function,
     correct,
@@ -89,9 +90,32 @@ MISTAKES = [
 ]
 
 
+# What the scaler's own errors leave unsaid.
+ADVICE = {
+    "unscale_() is being called after step()": "Which call ends a step of the scaler?",
+    "unscale_() has already been called": "Unscale once for each step, not each batch. "
+    "Which call ends a step of the scaler?",
+    "No inf checks were recorded prior to update": "Update after a step, not after "
+    "each batch.",
+    "No inf checks were recorded for this optimizer": "The step found no gradients. "
+    "Where are they cleared?",
+}
+
+
+def _call(fn: Callable, model: nn.Module, batches: list) -> object:
+    """Call the reader's function; add to an error of the scaler what it means here."""
+    try:
+        return fn(model, batches)
+    except AttemptFailed as failure:
+        for error, advice in ADVICE.items():
+            if error in str(failure):
+                raise AttemptFailed(f"{failure} {advice}") from failure
+        raise
+
+
 def _trained(fn: Callable) -> tuple[object, Tensor, nn.Module]:
     model = _model()
-    result = fn(model, _batches())
+    result = _call(fn, model, _batches())
     return result, parameters_to_vector(model.parameters()).detach(), model
 
 
@@ -137,7 +161,7 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
     )
 
 
-@checks_function(lambda fn: fn(_model(), _batches()[:2]))
+@checks_function(lambda fn: _call(fn, _model(), _batches()[:2]))
 def train_clipped(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     """Check a half ported loop: clipping and float16, one step for each batch.
 
@@ -149,7 +173,7 @@ def train_clipped(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     return _judge(fn, each, praise, nan=not_yet)
 
 
-@checks_function(lambda fn: fn(_model(), _batches()[:2]))
+@checks_function(lambda fn: _call(fn, _model(), _batches()[:2]))
 def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     """Check a loop ported from apex: accumulation over two batches, clipping, float16.
 

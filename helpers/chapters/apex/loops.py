@@ -51,7 +51,8 @@ LOOP = (
     Line(
         "    with amp.scale_loss(loss, opt) as scaled:",
         "",
-        "Leaving this block divided the gradients by the scale. Nothing does so now.",
+        "Leaving this block divided the gradients by the scale. "
+        "Now step does it, or unscale_ before it.",
     ),
     Line(
         "        scaled.backward()",

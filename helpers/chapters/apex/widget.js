@@ -20,7 +20,9 @@ function render({ model, el: host }) {
   // The indentation is padding, so that a line that wraps stays under its own beginning.
   const indented = (line) => {
     const text = line.trimStart();
-    return el("code", { style: `padding-left: ${line.length - text.length + 2}ch` }, text);
+    // A line that is too long breaks behind a bracket, not inside a word.
+    const parts = text.split(/(?<=\((?!\)))/).flatMap((part) => [part, el("wbr")]);
+    return el("code", { style: `padding-left: ${line.length - text.length + 2}ch` }, ...parts);
   };
   const code = (text, role) =>
     el(
@@ -62,7 +64,8 @@ function render({ model, el: host }) {
     });
     show.textContent = shown ? "Guess again" : "Show the port";
     if (!shown) {
-      news.textContent = "A loop for apex. Tick the lines that can stay, then show the port.";
+      news.textContent =
+        "A loop for apex. Tick the lines that stay as they are, then show the port.";
       return;
     }
     const { stay, found, wrong } = compare(lines, guess);

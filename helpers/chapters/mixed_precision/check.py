@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
+    AttemptFailed,
     Verdict,
     checks_function,
     correct,
@@ -19,8 +20,8 @@ smallest_scale = NumberCheck(
     prompt="Which is the smallest power of two that keeps 1e-8 from becoming 0 in float16?",
     answer=4,
     tolerance=0,
-    praise="4e-8 is nearer to 2^-24 = 6e-8 than to 0, so it is rounded up. It keeps no "
-    "digit of its own: for all eleven bits it must reach 2^-14.",
+    praise="4e-8 is nearer to 2⁻²⁴ = 6e-8 than to 0, so it is rounded up. It keeps no "
+    "digit of its own: for all eleven bits it must reach 2⁻¹⁴.",
     hints=[
         Hint(8, 8, "that works, and a smaller one does too: think of rounding."),
         Hint(5, 7, "a power of two, please; and think of rounding to the nearest."),
@@ -75,10 +76,24 @@ def _case(large: float = 20.0, scale: float = 1024.0) -> tuple:
     return model, optimizer, scaler, large * torch.rand(16, 8), torch.arange(16) % 3
 
 
+# What the scaler's own errors leave unsaid.
+ADVICE = {
+    "No inf checks were recorded prior to update": "Which call must come before it?",
+    "No inf checks were recorded for this optimizer": "The step found no gradients. "
+    "Where are they cleared?",
+}
+
+
 def _call(fn: Callable, case: tuple) -> Tensor:
     """Return how one call moves the weights."""
     before = nn.utils.parameters_to_vector(case[0].parameters()).detach()
-    fn(*case)
+    try:
+        fn(*case)
+    except AttemptFailed as failure:
+        for error, advice in ADVICE.items():
+            if error in str(failure):
+                raise AttemptFailed(f"{failure} {advice}") from failure
+        raise
     return nn.utils.parameters_to_vector(case[0].parameters()).detach() - before
 
 
@@ -145,6 +160,8 @@ def train_step(fn: Callable[..., None]) -> Verdict:
         return hint("the weights move by scaled gradients. Who divides by the scale?")
     if not _close(moved, _expected()):
         return hint("the weights move, but not as after a step in float32.")
+    if case[2]._scale is None:  # it is set by the first `scale`
+        return hint("the step is right, but no scaler: which call multiplies the loss?")
     if not clean:
         return hint(
             "the step is right, but the scaler does not know that it went well."
@@ -159,7 +176,13 @@ def train_step(fn: Callable[..., None]) -> Verdict:
 def _overflow(fn: Callable) -> Verdict | None:
     """Return a hint unless a batch that float16 cannot hold is skipped."""
     case = _case(large=1e5)
-    if _call(fn, case).any():
+    moved = _call(fn, case)
+    if moved.any() and moved.isfinite().all():
+        return hint(
+            "nothing overflows, where float16 would. In which type does the forward "
+            "pass run?"
+        )
+    if moved.any():
         return hint("a batch that overflows must leave the weights as they are.")
     if case[2].get_scale() != 512:
         return hint("a batch that overflows must halve the scale.")

@@ -4,6 +4,11 @@
 export const TYPES = { float16: [11, -14, 15], bfloat16: [8, -126, 127] };
 export const BANDS = ["zero", "subnormal", "normal", "inf"];
 
+// 2 to a whole power, as the text writes it: 2⁻²⁴.
+export function powerOfTwo(exponent) {
+  return "2" + String(exponent).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+}
+
 // The exponent of two that a positive number begins with; logarithms alone can be off by one.
 function exponentOf(size) {
   const guess = Math.floor(Math.log2(size));

@@ -4,4 +4,4 @@ from helpers.widgets.base import BookWidget
 
 
 class HalfNumbers(BookWidget):
-    """``half.js`` gives a widget's script ``round`` and the limits of both types."""
+    """``half.js`` gives a widget's script ``round``, ``powerOfTwo`` and both types' limits."""

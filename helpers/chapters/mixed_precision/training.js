@@ -107,7 +107,7 @@ function render({ model, el: host }) {
         return { role: run.role, at: [at, Math.min(loss, TOP)] };
       }),
     );
-    const scale = `2^${Math.log2(runs[1].state.scale)}`.replace("-", "−");
+    const scale = powerOfTwo(Math.log2(runs[1].state.scale));
     count.textContent = `Step ${steps} of ${STEPS}, the scaler's scale is ${scale}`;
   }
 

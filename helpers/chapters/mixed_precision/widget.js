@@ -5,6 +5,13 @@ export function band(size, exponent, type) {
   return rounded < 2 ** TYPES[type][1] ? "subnormal" : "normal";
 }
 
+// A share in percent as people read it: no power of ten.
+export function percent(share) {
+  if (share === 0) return "0%";
+  if (share < 0.01) return "under 0.01%";
+  return share < 1 ? `${share.toFixed(2)}%` : `${format(share, 1)}%`;
+}
+
 // How many sizes are in each band, and the share of their sum that becomes zero.
 export function counts(sizes, exponent, type) {
   const found = { zero: 0, subnormal: 0, normal: 0, inf: 0, lost: 0 };
@@ -80,11 +87,7 @@ function picture(sizes, exponent, type, hidden) {
     ];
   });
   const ticks = [-48, -24, 0, 24].map((power) =>
-    svg(
-      "text",
-      { x: px(power), y: BASE + 15, "text-anchor": "middle" },
-      `2^${power}`.replace("-", "−"),
-    ),
+    svg("text", { x: px(power), y: BASE + 15, "text-anchor": "middle" }, powerOfTwo(power)),
   );
   const title = "size of a gradient, times the factor of the loss";
   return svg(
@@ -151,18 +154,18 @@ function render({ model, el: host }) {
       model.get(key),
     );
     const hidden = guess === null;
-    const answer = `2^${halfLost(sizes, name)}`.replace("-", "−");
+    const answer = powerOfTwo(halfLost(sizes, name));
     factor.set(exponent);
     type.set(name);
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     prompt.textContent = hidden
       ? `At which factor has ${name} lost half? Drag the bars to the left, then lock.`
-      : `Your guess: 2^${guess}. It happens at ${answer}. Now drag on.`.replace("^-", "^−");
+      : `Your guess: ${powerOfTwo(guess)}. It happens at ${answer}. Now drag on.`;
     frame.replaceChildren(picture(sizes, exponent, name, hidden));
     [guess, exponent].forEach((at, column) => {
       const found = counts(sizes, at ?? 0, name);
       const { zero, subnormal, inf, lost } = found;
-      const texts = [zero, `${format(100 * lost, 1)}%`, subnormal, inf];
+      const texts = [zero, percent(100 * lost), subnormal, inf];
       rows.forEach(({ cells }, i) => {
         cells[column].textContent = hidden ? "–" : String(texts[i]);
       });
