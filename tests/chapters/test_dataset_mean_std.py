@@ -51,7 +51,29 @@ MERGES = [
         "✗ Hint: for two parts that are alike the m2",
     ),
     (from_squares, "✗ Hint: for numbers near 100,000,000 the m2"),
+    (
+        lambda a, b: (*right_merge(a, b)[:2], float("nan")),
+        "✗ Hint: for two parts that are alike the m2",
+    ),
 ]
+
+MERGE_HINTS = [
+    (from_squares, "square differences only"),
+    (lambda a, b: divided(a, b, a[0] + b[0]), "do not divide it by the count"),
+    (lambda a, b: divided(a, b, a[0] + b[0] - 1), "do not divide it by the count"),
+    (lambda a, b: (*divided(a, b)[:2], divided(a, b, 10)[2] ** 0.5), "That is the std"),
+    (lambda a, b: divided(a, b, 2), "the distance of the two means and both counts"),
+]
+
+
+def divided(a, b, by=1):
+    n, mean, m2 = right_merge(a, b)
+    return n, mean, m2 / by
+
+
+@pytest.mark.parametrize(("attempt", "text"), MERGE_HINTS)
+def test_merge_says_what_is_wrong_with_m2(attempt, text):
+    assert text in repr(check.merge(attempt))
 
 
 @pytest.mark.parametrize(("attempt", "text"), MERGES)

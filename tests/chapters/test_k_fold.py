@@ -52,6 +52,7 @@ def loop(
     batch=40,
     put=None,
     log=False,
+    whole=False,
 ):
     """Return a loop over folds, with the mistakes that are asked for."""
 
@@ -79,7 +80,10 @@ def loop(
                         F.cross_entropy(model(x[train]), y[train])
             model.train(not evals)
             with torch.no_grad():
-                out = torch.cat([model(x[rows]) for rows in val.split(batch)])
+                if whole:  # all samples are predicted, and those of the fold kept
+                    out = model(x)[val]
+                else:
+                    out = torch.cat([model(x[rows]) for rows in val.split(batch)])
             predicted[val if put is None else put(val)] = out.argmax(dim=1)
         return predicted
 
@@ -93,6 +97,13 @@ def loop(
         (loop(batch=8), "✓ Correct"),
         (loop(batch=1), "✓ Correct"),
         (loop(log=True), "✓ Correct"),
+        (loop(whole=True), "✓ Correct"),
+        (loop(whole=True, kept=True), "○ Not yet: fold 2 is predicted by a model that"),
+        (loop(whole=True, evals=False), "✗ Hint: fold . is predicted in training mode"),
+        (
+            loop(whole=True, put=lambda val: val.flip(0)),
+            "✗ Hint: fold . the predictions do not stand",
+        ),
         (loop(kept=True), "○ Not yet: fold 2 is predicted by a model that was trained"),
         (
             loop(old_optimizer=True),
@@ -120,8 +131,8 @@ def test_out_of_fold_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.out_of_fold(attempt)))
 
 
-def restored(reset=True, at_once=False, copies=False, of_trained=False):
-    """Return a loop that builds one model, and restores or copies its first weights."""
+def restored(reset="load", at_once=False, copies=False, of_trained=False):
+    """Return a loop that builds one model, and starts it again or copies it."""
 
     def out_of_fold(x, y, new_model, folds):
         model = new_model()
@@ -148,8 +159,10 @@ def restored(reset=True, at_once=False, copies=False, of_trained=False):
                 model = models[number]
             elif of_trained:
                 model = copy.deepcopy(model)
-            elif reset:
+            elif reset == "load":
                 model.load_state_dict(first)
+            elif reset == "draw":
+                model[1].reset_parameters()
             train(model, rows)
             if not at_once:
                 score(model, val)
@@ -167,7 +180,8 @@ def restored(reset=True, at_once=False, copies=False, of_trained=False):
         (restored(), "✓ Correct"),
         (restored(copies=True), "✓ Correct"),
         (restored(copies=True, at_once=True), "✓ Correct"),
-        (restored(reset=False), "○ Not yet: fold 2 is predicted by a model that was"),
+        (restored(reset="draw"), "✓ Correct"),
+        (restored(reset=None), "○ Not yet: fold 2 is predicted by a model that was"),
         (restored(of_trained=True), "○ Not yet: fold 2 is predicted by a model that"),
     ],
 )

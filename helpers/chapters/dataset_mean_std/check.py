@@ -60,19 +60,32 @@ def merge(fn: Callable[[tuple, tuple], tuple]) -> Verdict:
         for part, got, right in zip(
             ("count", "mean", "m2"), result, expected, strict=True
         ):
-            if abs(float(got) - float(right)) > 1e-6 * abs(float(right)):
+            got, right = float(got), float(right)
+            if _differ(got, right):
+                advice = _advice(part, got, right, n + m, low)
                 return hint(
-                    f"for {name} the {part} is {float(right):.6g}, got {float(got):.6g}."
-                    + MERGE_ADVICE[part]
+                    f"for {name} the {part} is {right:.6g}, got {got:.6g}.{advice}"
                 )
     return correct("the same as one pass over all of them, however they are cut.")
 
 
-MERGE_ADVICE = {
-    "count": "",
-    "mean": " The larger part has more weight.",
-    "m2": " What do the distance of the two means and both counts add to it?",
-}
+def _differ(got: float, right: float) -> bool:
+    return not abs(got - right) <= 1e-6 * abs(right)  # nan differs too
+
+
+def _advice(part: str, got: float, right: float, count: int, about: float) -> str:
+    """Return what to say about a wrong part for so many numbers about some value."""
+    if part != "m2":
+        return " The larger part has more weight." if part == "mean" else ""
+    if about:  # it was right for small numbers
+        return (
+            " Squares of large numbers have lost its digits: square differences only."
+        )
+    if not (_differ(got, right / count) and _differ(got, right / (count - 1))):
+        return " m2 is a sum: do not divide it by the count."
+    if not _differ(got, (right / count) ** 0.5):
+        return " That is the std; m2 is a sum of squares."
+    return " What do the distance of the two means and both counts add to it?"
 
 
 @checks_function(lambda fn: fn(*_sets()[:2]))

@@ -182,9 +182,9 @@ function render({ model, el: host }) {
     });
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     news.textContent = hidden
-      ? "Divided by the average of the stds: where is one std then? Put the dotted line there."
+      ? "Divided by the average: which std afterwards? Put the dotted line there."
       : `Your guess: ${format(guess, 2)}. ` +
-        `Divided by the average, one std is ${format(all / wrong, 2)}.`;
+        `Divided by the average, the pixels have a std of ${format(all / wrong, 2)}.`;
   }
   host.append(
     el(

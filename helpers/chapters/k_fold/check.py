@@ -36,12 +36,31 @@ def _not_a_vector(result: object, count: int, one: str) -> Verdict | None:
 class _Call:
     """One forward pass of a watched model."""
 
-    model: int  # another number for each start from the first weights
-    rows: frozenset[int]
+    model: int  # another number for each start from first weights
+    at: list[int]  # the samples, in the order of the batch
     logits: Tensor
     training: bool  # the mode
     moved: bool  # whether the weights differ from the first ones
     sent_back: list  # not empty once a gradient has gone back through it
+
+    @property
+    def rows(self) -> set[int]:
+        return set(self.at)
+
+    def agrees(self, rows: set[int], result: Tensor) -> bool:
+        """Return whether a result holds what was predicted here for these samples."""
+        said = zip(self.at, self.logits.argmax(dim=1).tolist(), strict=True)
+        return all(result[i] == label for i, label in said if i in rows)
+
+
+class _Linear(nn.Linear):
+    """Remembers the weights that it starts from, and how often it has started."""
+
+    starts = 0
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        self.starts, self.first = self.starts + 1, self.weight.detach().clone()
 
 
 class _Watch:
@@ -51,20 +70,20 @@ class _Watch:
         self.x, self.starts, self.calls = x, itertools.count(), []
 
     def new_model(self) -> nn.Module:
-        net = nn.Sequential(nn.Dropout(0.1), nn.Linear(4, 2))
-        first = net[1].weight.detach().clone()
-        numbers = {net: next(self.starts)}  # copies have the hook too, and join here
+        net = nn.Sequential(nn.Dropout(0.1), _Linear(4, 2))
+        numbers = {(net, 1): next(self.starts)}  # copies have the hook too, and join
 
         def note(module: nn.Module, args: tuple, logits: Tensor) -> None:
-            moved, back = not torch.equal(module[1].weight, first), []
-            known = module in numbers
-            if not moved and (not known or self._has_moved(numbers[module])):
-                numbers[module] = next(self.starts)  # it starts from the first weights
-            number = numbers.setdefault(module, max(numbers.values()))
+            moved, back = not torch.equal(module[1].weight, module[1].first), []
+            start = module, module[1].starts
+            known = start in numbers
+            if not moved and (not known or self._has_moved(numbers[start])):
+                numbers[start] = next(self.starts)  # it starts from first weights
+            number = numbers.setdefault(start, max(numbers.values()))
             same = (args[0][:, None] == self.x).all(dim=-1)
-            rows = frozenset(same.nonzero()[:, 1].tolist())
+            at = same.nonzero()[:, 1].tolist()
             seen = logits.detach().clone()
-            self.calls.append(_Call(number, rows, seen, module.training, moved, back))
+            self.calls.append(_Call(number, at, seen, module.training, moved, back))
             if logits.requires_grad:
                 logits.register_hook(lambda slopes: back.append(True))
 
@@ -97,10 +116,10 @@ def out_of_fold(fn: Callable[..., Tensor]) -> Verdict:
     fault = _not_a_vector(result, 40, "class for each sample")
     if fault:
         return fault
-    scored = [_scoring(val.tolist(), watch.calls) for _, val in folds]
+    scored = [_scoring(set(val.tolist()), watch.calls, result) for _, val in folds]
     for fault_of in (_leak, _other_fault):
         for number, (calls, (_, val)) in enumerate(zip(scored, folds, strict=True), 1):
-            fault = fault_of(number, val.tolist(), calls, result)
+            fault = fault_of(number, set(val.tolist()), calls, result)
             if fault:
                 return fault
     return correct(
@@ -108,24 +127,46 @@ def out_of_fold(fn: Callable[..., Tensor]) -> Verdict:
     )
 
 
-def _scoring(rows: list[int], calls: list[_Call]) -> tuple[list[_Call], list[_Call]]:
-    """Return the calls that predict a fold, and those that trained the same model before."""
-    scoring = [c for c in calls if not c.sent_back and c.rows and c.rows <= set(rows)]
-    if set(rows) != set().union(*(call.rows for call in scoring)):
-        return [], []
-    last = scoring[-1]
-    before = calls[: calls.index(last)]
-    return scoring, [c for c in before if c.sent_back and c.model == last.model]
+def _scoring(
+    rows: set[int], calls: list[_Call], result: Tensor
+) -> tuple[_Call | None, list[_Call]]:
+    """Return the last call that predicts a fold, and those that trained its model before.
+
+    A fold is given to its model alone, perhaps in batches, or among all samples. Several
+    models may be given all samples: then it is one that the result agrees with, if there
+    is one, and among those one without a leak.
+    """
+
+    def trained(last: _Call) -> list[_Call]:
+        before = calls[: calls.index(last)]
+        return [c for c in before if c.sent_back and c.model == last.model]
+
+    idle = [c for c in calls if not c.sent_back]
+    alone = [c for c in idle if c.rows and c.rows <= rows]
+    if rows == set().union(*(call.rows for call in alone)):
+        return alone[-1], trained(alone[-1])
+    among = [c for c in idle if rows <= c.rows]
+    if not among:
+        return None, []
+    last = max(
+        among,
+        key=lambda c: (c.agrees(rows, result), not _has_seen(rows, trained(c))),
+    )
+    return last, trained(last)
 
 
-def _leak(number: int, rows: list[int], calls: tuple, result: Tensor) -> Verdict | None:
+def _has_seen(rows: set[int], trained: list[_Call]) -> bool:
+    return any(call.rows & rows for call in trained)
+
+
+def _leak(number: int, rows: set[int], calls: tuple, result: Tensor) -> Verdict | None:
     """Return what to say if a fold is predicted by a model that has seen it."""
-    scoring, trained = calls
-    if not scoring:
+    last, trained = calls
+    if last is None:
         return hint(
             f"not every sample of fold {number} is given to a model to predict."
         )
-    if any(c.rows & set(rows) for c in trained):
+    if _has_seen(rows, trained):
         return not_yet(
             f"fold {number} is predicted by a model that was trained on its samples."
         )
@@ -133,10 +174,10 @@ def _leak(number: int, rows: list[int], calls: tuple, result: Tensor) -> Verdict
 
 
 def _other_fault(
-    number: int, rows: list[int], calls: tuple, result: Tensor
+    number: int, rows: set[int], calls: tuple, result: Tensor
 ) -> Verdict | None:
     """Return what else is wrong with the predictions of one fold."""
-    (*_, last), trained = calls
+    last, trained = calls
     if not last.moved:
         return hint(
             f"the model of fold {number} is new, but no step has changed it. Whose "
@@ -146,8 +187,7 @@ def _other_fault(
         return hint(f"fold {number} is predicted in training mode, with dropout.")
     if not all(call.training for call in trained):
         return hint(f"the model of fold {number} is trained in eval mode.")
-    whole = last.rows == set(rows)
-    if whole and not torch.equal(result[rows], last.logits.argmax(dim=1)):
+    if not last.agrees(rows, result):
         return hint(f"fold {number}: the predictions do not stand at its own indices.")
     return None
 
