@@ -117,6 +117,11 @@ RESUMES = [
     (but("rng"), resume, "✗ Hint: dropout and the order of the samples"),
     (save, train_before, "✗ Hint: dropout and the order of the samples"),
     (lambda run, path: None, resume, "✗ Hint: your code raised FileNotFoundError"),
+    (
+        lambda run, path: torch.save(run, path),
+        lambda run, path: torch.load(path),
+        "✗ Hint: torch.load refuses the file: it holds more than numbers, texts",
+    ),
     (save, lambda run: None, "✗ Hint: your code raised TypeError"),
     (save, resume, "✓ Correct: the next epoch is the same, bit for bit"),
     (save, resume_late, "✓ Correct"),
@@ -176,7 +181,7 @@ def changed(checkpoint, change):
 
 
 TENSORS = "✗ Hint: model: keep its state_dict(), with tensors as they are in it"
-LOSS = "✗ Hint: loss: it was 0.25, and is now"
+LOSS = "✗ Hint: loss: it was 0.3333333333333333, and is now"
 PAIR = torch.tensor([0.25, 0.25])
 WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
 
@@ -200,8 +205,18 @@ WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
         (lambda c: solution(c, args={"lr": PAIR, "layers": 2}), "✗ Hint: args: keep"),
         (lambda c: solution(c, args=[("lr", 0.1)]), "✗ Hint: args: keep the names"),
         (lambda c: solution(c, loss=PAIR), f"{LOSS} Tensor tensor([0.2500, 0.2500])."),
-        (lambda c: solution(c, loss=str(c["loss"])), f"{LOSS} str 0.25. Use float"),
+        (
+            lambda c: solution(c, loss=str(c["loss"])),
+            f"{LOSS} str 0.3333333333333333. Use float",
+        ),
         (lambda c: solution(c, loss=0.5), f"{LOSS} float 0.5"),
+        (lambda c: solution(c, loss=round(float(c["loss"]), 2)), f"{LOSS} float 0.33"),
+        (lambda c: solution(c, loss=c["loss"].item()), "✓ Correct"),
+        (
+            lambda c: solution(c, history=torch.Tensor(c["history"]).double()),
+            "✗ Hint: history: its numbers have changed",
+        ),
+        (lambda c: solution(c, history=torch.tensor(c["history"])), "✓ Correct"),
         (
             lambda c: solution(c, history=torch.from_numpy(c["history"]).to_sparse()),
             "✗ Hint: history: its numbers have changed, or how they are kept",

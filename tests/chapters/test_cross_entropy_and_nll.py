@@ -85,7 +85,42 @@ REPAIRS = [
         "✗ Hint: return the mean loss, one number, got shape (16,)",
     ),
     (as_it_is, with_classes, largest, "✗ Hint: the loss is right, but confidence says"),
-    (as_it_is, with_classes, lambda m, x: 1.0, "✗ Hint: confidence must return one"),
+    (
+        as_it_is,
+        lambda m, x, y: nn.CrossEntropyLoss()(m(x), y.argmax(1)),
+        read,
+        "✗ Hint: that is the loss if every class is 0",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: nn.CrossEntropyLoss()(m(x), y.squeeze().long()),
+        read,
+        "✗ Hint: right for 16 samples, but a last batch of one raises",
+    ),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: 1.0,
+        "✗ Hint: confidence must return a tensor, got float.",
+    ),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: read(m, x).detach().numpy(),
+        "✗ Hint: confidence must return a tensor, got ndarray.",
+    ),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: m(x).softmax(dim=1),
+        "✗ Hint: confidence must return one probability for each sample, (N,), got (16,",
+    ),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: m(x).argmax(dim=1),
+        "✗ Hint: confidence must return probabilities, got torch.int64",
+    ),
     (
         as_it_is,
         with_classes,
@@ -134,6 +169,23 @@ def test_repair_tells_a_sigmoid_from_a_probability():
         r"says (\S+) where the probability is (\S+)\. ", text
     ).groups()
     assert abs(float(says) - float(is_)) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("end", "cure"),
+    [
+        (
+            as_it_is,
+            "The model returns logits now: take their softmax over the classes.",
+        ),
+        (
+            lambda z: z.log_softmax(1),
+            "The model returns log-probabilities: their exp() is the probability.",
+        ),
+    ],
+)
+def test_repair_says_what_the_model_returns(end, cure):
+    assert repr(nll.repair(net(end), with_classes, largest)).endswith(cure)
 
 
 def test_repair_leaves_the_reader_s_random_numbers_alone():
@@ -186,7 +238,7 @@ def shifted(z):
         (lambda z: z.exp().sum(0).log(), "✗ Hint: return shape (2, 4), got (4, 4)"),
         (
             lambda z: z.exp().sum(-1).log(),
-            "✗ Hint: right for small logits, but for a row of two 1000",
+            "✗ Hint: right for small logits, but for the row [1000.0, 1000.0] it is 1000.69",
         ),
         (
             lambda z: shifted(z).sum(),
@@ -199,8 +251,18 @@ def shifted(z):
         (lambda z: z.sum(-1), "✗ Hint: for small logits:"),
         (lambda z: None, "○ Not yet"),
         (
+            lambda z: (z - z.mean(-1, True)).exp().sum(-1).log() + z.mean(-1),
+            "✗ Hint: right for small logits, but for the row [1000.0, -1000.0] it is",
+        ),
+        (
+            lambda z: (
+                (z - z.amax(-1, True)).exp().sum(-1).log() + z.amax(-1, True).squeeze()
+            ),
+            "✗ Hint: right for (2, 4, 4), but (3, 1, 2) must become (3, 1), got (3, 3)",
+        ),
+        (
             lambda z: (z - z.max()).exp().sum(-1).log() + z.max(),
-            "✗ Hint: right for small logits, but for a row of two -1000",
+            "✗ Hint: right for small logits, but for the row [-1000.0, -1000.0] it is",
         ),
     ],
 )

@@ -66,20 +66,47 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
     log_probs = out.log_softmax(dim=1)  # also if they are log-probabilities already
     right = F.nll_loss(log_probs, best)
     if not torch.isclose(loss, right, rtol=1e-4, atol=1e-5):
+        if torch.isclose(loss, F.nll_loss(log_probs, torch.zeros_like(best))):
+            return hint(
+                "that is the loss if every class is 0: argmax() of a column (N, 1) is 0. "
+                "Remove the dimension, and keep its numbers: y.squeeze(1)."
+            )
         return hint(
             f"sure and right 16 times, the loss is {right.item():.4f}, got "
             f"{loss.item():.4f}. Is there one softmax between model and loss?"
         )
+    try:
+        loss_of(model, x[:1], best[:1, None].float())
+    except (RuntimeError, ValueError) as error:
+        return hint(
+            f"right for 16 samples, but a last batch of one raises “{error}” If squeeze() "
+            "removes both dimensions of (1, 1), name the one to remove: y.squeeze(1)."
+        )
     p = confidence(model, x)
     top = log_probs.exp().max(dim=1).values
-    if not isinstance(p, Tensor) or p.shape != (16,):
-        return hint("confidence must return one probability for each sample, (N,).")
+    if not isinstance(p, Tensor):
+        return hint(f"confidence must return a tensor, got {type(p).__name__}.")
+    if p.shape != (16,):
+        shape = tuple(p.shape)
+        return hint(
+            f"confidence must return one probability for each sample, (N,), got {shape}."
+        )
+    if not p.is_floating_point():
+        return hint(
+            f"confidence must return probabilities, got {p.dtype}: argmax() says which "
+            "class is largest, max() how large it is."
+        )
     if not torch.allclose(p, top, atol=1e-5):
         worst = (p - top).abs().argmax()
+        if torch.allclose(out, log_probs, atol=1e-5):
+            cure = (
+                "The model returns log-probabilities: their exp() is the probability."
+            )
+        else:
+            cure = "The model returns logits now: take their softmax over the classes."
         return hint(
             f"the loss is right, but confidence says {p[worst].item():.4g} where the "
-            f"probability is {top[worst].item():.4g}. The model returns logits now: take "
-            "their softmax over the classes."
+            f"probability is {top[worst].item():.4g}. {cure}"
         )
     return correct("one softmax in the loss, and one where a person reads.")
 
@@ -129,12 +156,18 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
         return hint(
             f"for small logits: {expected[0, 0]:.4f} expected, got {result[0, 0]:.4f}."
         )
-    z = torch.tensor([[1000.0, 1000.0], [-1000.0, -1000.0]])
+    z = torch.tensor([[1000.0, 1000.0], [-1000.0, -1000.0], [1000.0, -1000.0]])
     for row, got, value in zip(z, fn(z), torch.logsumexp(z, dim=-1), strict=True):
         if not torch.isclose(got, value):
             return hint(
-                f"right for small logits, but for a row of two {row[0]:g} it is "
-                f"{value:.2f}, got {got}. Subtract the row's largest logit first, and "
-                "add it afterwards."
+                f"right for small logits, but for the row {row.tolist()} it is "
+                f"{value:.2f}, got {got:.2f}. Subtract the row's largest logit first, "
+                "and add it afterwards."
             )
+    shape = tuple(fn(z[:, None]).shape)
+    if shape != (3, 1):
+        return hint(
+            f"right for (2, 4, 4), but (3, 1, 2) must become (3, 1), got {shape}: "
+            "squeeze() without a dimension removes every one of size 1. Write squeeze(-1)."
+        )
     return correct("no exponential is larger than e⁰ = 1, and none of the sums is 0.")
