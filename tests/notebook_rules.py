@@ -215,8 +215,8 @@ def rule_opening(chapter: Chapter) -> Iterator[str]:
     ):
         yield "cell 1: not '# title' and '*N minutes to read · N minutes of exercises*'"
     below = first.split("\n\n")[2:]
-    if not re.fullmatch(r"You can .*\bafterwards\b.*\.", "\n".join(below)):
-        yield "cell 1: under the minutes one sentence 'You can ... afterwards.'"
+    if not re.fullmatch(r"After this chapter you can .*\.", "\n".join(below)):
+        yield "cell 1: under the minutes one sentence 'After this chapter you can ...'"
     words = len(lead.split())
     if words > 60:
         yield f"cell 2: the lead has {words} words, more than 60"

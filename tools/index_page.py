@@ -101,9 +101,9 @@ class Verdicts(SphinxDirective):
 
 
 def one_line(path: Path) -> str:
-    """Return what a chapter promises, "You can ...", without its "afterwards"."""
+    """Return what a chapter promises: "You can ..."."""
     promise = claims.cells(path)[0]["source"].splitlines()[-1]
-    return re.sub(r",? afterwards\b", "", promise)
+    return promise.replace("After this chapter you can", "You can", 1)
 
 
 def setup(app: Sphinx) -> dict:

@@ -78,7 +78,7 @@ def stepwise(items: list[str]) -> str:
 def _title(path: Path) -> Column:
     title, times = claims.title_and_times(path)
     opening = [p.text for p in lesson.pieces(path) if not p.section and not p.cell]
-    promise = re.search(r"^You can .*", opening[0], re.M)
+    promise = re.search(r"^After this chapter you can .*", opening[0], re.M)
     lead = opening[-1]
     body = f"<h1>{markup.inline(title)}</h1>{markup.prose(lead)}"
     keys = "→ or PageDown next · ↓ the code · S notes · D dark or light · ? all keys"
