@@ -108,7 +108,7 @@ def average(name):
         (lambda model, loader: 0.5, "✗ Hint: the macro F1 of all is 0."),
         (
             lambda *args: classification_report(*predictions(*args)),
-            "✗ Hint: validate should return one number, f1_score's; got a str",
+            "✗ Hint: validate should return one number, f1_score's, got a str",
         ),
         (average(None), "✗ Hint: validate should return one number"),
         (average("macro"), "✓ Correct"),

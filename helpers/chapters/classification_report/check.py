@@ -53,7 +53,7 @@ def _validated(fn) -> Verdict:
             scores[size] = float(result)
         except (TypeError, ValueError):
             got = type(result).__name__
-            return hint(f"validate should return one number, f1_score's; got a {got}.")
+            return hint(f"validate should return one number, f1_score's, got a {got}.")
     whole, parts = scores.values()
     if abs(whole - parts) > 1e-6:
         found = f"{whole:.3f} in one batch, and {parts:.3f} in batches of 8"
