@@ -11,6 +11,8 @@ from sklearn.metrics import (
     classification_report,
     f1_score,
     precision_recall_curve,
+    precision_score,
+    recall_score,
 )
 from traitlets import TraitError
 
@@ -104,6 +106,11 @@ def average(name):
         (average("micro"), "✗ Hint: that is the micro average. It is the accuracy"),
         (average("weighted"), "✗ Hint: that is the weighted average. Each class"),
         (lambda model, loader: 0.5, "✗ Hint: the macro F1 of all is 0."),
+        (
+            lambda *args: classification_report(*predictions(*args)),
+            "✗ Hint: validate should return one number, f1_score's, got a str",
+        ),
+        (average(None), "✗ Hint: validate should return one number"),
         (average("macro"), "✓ Correct"),
         (lambda *args: torch.tensor(average("macro")(*args)), "✓ Correct"),
         (counted, "✓ Correct"),
@@ -115,22 +122,42 @@ def test_validate_tells_right_from_wrong(attempt, text):
     assert repr(check.validate(attempt)).startswith(text)
 
 
-def as_people_write_it(y, logits):
+def as_people_write_it(y, logits, least):
     precision, recall, thresholds = precision_recall_curve(y, logits)
-    return thresholds[(2 * precision * recall / (precision + recall)).argmax()]
+    return thresholds[recall[precision >= least].argmax()]
 
 
-def without_nan(y, logits):
+def lowest_that_fits(y, logits, least):
+    precision, _, thresholds = precision_recall_curve(y, logits)
+    return thresholds[precision[:-1] >= least].min()
+
+
+def first_that_fits(y, logits, least):
+    precision, _, thresholds = precision_recall_curve(y, logits)
+    return thresholds[(precision >= least).argmax()]
+
+
+def last_that_fits(y, logits, least):
+    precision, _, thresholds = precision_recall_curve(y, logits)
+    return thresholds[precision[:-1] >= least].max()
+
+
+def with_places(y, logits, least):
     precision, recall, thresholds = precision_recall_curve(y, logits)
-    f1 = 2 * precision * recall / (precision + recall)
-    return thresholds[np.nan_to_num(f1)[:-1].argmax()]
+    places = np.flatnonzero(precision >= least)
+    return thresholds[places[recall[places].argmax()]]
 
 
-def over_all_logits(y, logits):
+def one_by_one(y, logits, least):
+    fits = [t for t in logits if precision_score(y, logits >= t) >= least]
+    return max(fits, key=lambda t: recall_score(y, logits >= t))
+
+
+def highest_f1(y, logits, least):
     return max(logits, key=lambda cut: f1_score(y, logits >= cut))
 
 
-def one_half(y, logits):
+def one_half(y, logits, least):
     return 0.0
 
 
@@ -145,16 +172,34 @@ def above(logits, threshold):
 @pytest.mark.parametrize(
     ("best", "predict", "text"),
     [
-        (lambda y, logits: None, at_least, "○ Not yet: best_threshold returned None"),
-        (as_people_write_it, above, "○ Not yet: where the highest logit is a 0"),
-        (as_people_write_it, at_least, "○ Not yet: where the highest logit is a 0"),
-        (without_nan, above, "✗ Hint: where the highest logit is a 0, 0.5 is a right"),
+        (lambda *args: None, at_least, "○ Not yet: best_threshold returned None"),
+        (
+            as_people_write_it,
+            above,
+            "○ Not yet: where the precision falls and rises, the threshold -2 has a "
+            "precision of 0.60, and a recall of 1.00. The precision should be at least",
+        ),
+        (as_people_write_it, at_least, "○ Not yet: where the precision falls and"),
+        (
+            last_that_fits,
+            at_least,
+            "○ Not yet: where the precision falls and rises, the threshold 3 has a "
+            "precision of 1.00, and a recall of 0.33. Another one has a recall of 1.00",
+        ),
+        (
+            lowest_that_fits,
+            above,
+            "✗ Hint: where the precision falls and rises, 0.5 is a right threshold",
+        ),
+        (highest_f1, at_least, "✗ Hint: where most 1s lie below the 0s"),
         (one_half, at_least, "✗ Hint: where it is best to call everything a 1"),
-        (without_nan, lambda logits, t: t.nothing, "✗ Hint: your code raised Attri"),
-        (without_nan, at_least, "✓ Correct"),
-        (over_all_logits, at_least, "✓ Correct"),
-        (lambda y, x: over_all_logits(y, x) - 1e-6, above, "✓ Correct"),
-        (without_nan, lambda x, t: (x.numpy() >= t).astype(int), "✓ Correct"),
+        (lowest_that_fits, lambda logits, t: t.nothing, "✗ Hint: your code raised At"),
+        (lowest_that_fits, at_least, "✓ Correct"),
+        (first_that_fits, at_least, "✓ Correct"),
+        (with_places, at_least, "✓ Correct"),
+        (one_by_one, at_least, "✓ Correct"),
+        (lambda *args: lowest_that_fits(*args) - 1e-6, above, "✓ Correct"),
+        (lowest_that_fits, lambda x, t: (x.numpy() >= t).astype(int), "✓ Correct"),
     ],
 )
 def test_threshold_tells_right_from_wrong(best, predict, text):

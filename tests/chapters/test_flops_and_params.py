@@ -105,6 +105,18 @@ def with_hooks(model, x):
         (lambda m, x: 2 * counted(m, x), "✗ Hint: those are the FLOPs of a batch"),
         (lambda m, x: 2 * counted(m, x) / 5, "✗ Hint: those are FLOPs: two for each"),
         (lambda model, x: 7, "✗ Hint: one image takes 3,896 MACs, got 7"),
+        (
+            lambda model, x: of_a_copy(per_image(counted))(model, x) / 1e9,
+            "✗ Hint: one image takes 3,896 MACs, got 3.896e-06",
+        ),
+        (
+            lambda model, x: f"{of_a_copy(per_image(counted))(model, x)} MACs",
+            "✗ Hint: macs_per_image should return one number, got a str",
+        ),
+        (
+            lambda model, x: (of_a_copy(per_image(counted))(model, x), 25),
+            "✗ Hint: macs_per_image should return one number, got a tuple",
+        ),
         (lambda model, x: x.nothing, "✗ Hint: your code raised AttributeError"),
         (leaving_buffers, "✗ Hint: the count is right, but total_ops is left"),
         (per_image(counted), "✗ Hint: the count is right, but BatchNorm's statistics"),

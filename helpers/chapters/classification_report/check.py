@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable
 
 import torch
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 from torch import Tensor, nn
 
 from helpers.exercises.number import Hint, NumberCheck
@@ -49,7 +49,11 @@ def _validated(fn) -> Verdict:
         result = fn(model.train(), loader)
         if result is None:
             return not_yet("validate returned None. Return the macro F1.")
-        scores[size] = float(result)
+        try:
+            scores[size] = float(result)
+        except (TypeError, ValueError):
+            got = type(result).__name__
+            return hint(f"validate should return one number, f1_score's, got a {got}.")
     whole, parts = scores.values()
     if abs(whole - parts) > 1e-6:
         found = f"{whole:.3f} in one batch, and {parts:.3f} in batches of 8"
@@ -76,24 +80,28 @@ AVERAGES = {
 
 # --- 2. choose a threshold -----------------------------------------------------------
 
+LEAST = 0.75
+
 # What is true, the logits, and what is special about them.
 CASES = [
-    ([0, 1, 1, 0, 0], [2.0, 1.0, 0.5, -1.0, -2.0], "the highest logit is a 0"),
-    ([1, 0, 1, 1], [3.0, 0.0, 2.0, -5.0], "it is best to call everything a 1"),
-    ([1, 1, 0, 1, 0, 0], [2.0, 1.0, 1.0, 1.0, 0.0, -1.0], "three logits are equal"),
-    ([0, 0, 0, 1, 0, 0, 0], [-1.0, -2.0, -0.5, -0.2, -3.0, -4.0, -5.0], "all are low"),
+    ([1, 0, 1, 1, 0, 0], [3, 2, 1, 0.5, -1, -2], "the precision falls and rises"),
+    ([0, 1, 1, 1, 0], [2, 1, 0.5, 0, -1], "the highest logit is a 0"),
+    ([1, 1, 0, 1], [3, 2, 0, -5], "it is best to call everything a 1"),
+    ([1, 1, 1, 0, 0, 0, 1], [2, 1, 1, 1, 0, 0, -1], "three logits are equal"),
+    ([1, 1, 0, 0, 0, 1, 1, 1, 1], range(4, -5, -1), "most 1s lie below the 0s"),
 ]
 
 
 @checks_code
 def threshold(
-    best_threshold: Callable[[Tensor, Tensor], float],
+    best_threshold: Callable[[Tensor, Tensor, float], float],
     predict: Callable[[Tensor, float], Tensor],
 ) -> Verdict:
-    """Check a threshold with the highest F1, and the predictions that it makes.
+    """Check a threshold with the highest recall that a least precision allows.
 
     Args:
-        best_threshold: takes classes and logits ``(N,)``, returns a threshold.
+        best_threshold: takes classes and logits ``(N,)`` and the least precision,
+            returns a threshold.
         predict: takes logits ``(N,)`` and that threshold, returns the classes.
     """
     with warnings.catch_warnings():
@@ -104,22 +112,33 @@ def threshold(
 def _chosen(best_threshold, predict) -> Verdict:
     for number, (truth, values, special) in enumerate(CASES):
         y, logits = torch.tensor(truth), torch.tensor(values, dtype=torch.float64)
-        best = max(f1_score(y, logits >= cut) for cut in logits)
-        found = best_threshold(y, logits)
+        best = max(_allowed_recall(y, logits >= cut) for cut in logits)
+        found = best_threshold(y, logits, LEAST)
         if found is None:
             return not_yet("best_threshold returned None.")
-        got = f1_score(y, torch.as_tensor(predict(logits, found)).long())
-        if got > best - 1e-9:
+        said = torch.as_tensor(predict(logits, found)).long()
+        if _allowed_recall(y, said) > best - 1e-9:
             continue
-        if abs(f1_score(y, logits >= float(found)) - best) < 1e-9:
+        if _allowed_recall(y, logits >= float(found)) > best - 1e-9:
             return hint(
                 f"where {special}, {float(found):g} is a right threshold, and predict "
-                f"loses the sample that lies on it: F1 is {got:.3f}, not {best:.3f}."
+                "loses the sample that lies on it."
             )
-        what = f"where {special}, the threshold {float(found):g} gives F1 = {got:.3f}"
+        precision, recall = precision_score(y, said), recall_score(y, said)
+        what = (
+            f"where {special}, the threshold {float(found):g} has a precision of "
+            f"{precision:.2f}, and a recall of {recall:.2f}. "
+        )
         verdict = not_yet if number == 0 else hint
-        return verdict(f"{what}; another one gives {best:.3f}.")
-    return correct("no cut through these logits has a higher F1.")
+        if precision < LEAST:
+            return verdict(f"{what}The precision should be at least {LEAST}.")
+        return verdict(f"{what}Another one has a recall of {best:.2f}.")
+    return correct("no other cut that is precise enough finds more.")
+
+
+def _allowed_recall(y, said) -> float:
+    """The recall, or -1 if the precision is too low."""
+    return recall_score(y, said) if precision_score(y, said) >= LEAST else -1.0
 
 
 # --- 3. backwards --------------------------------------------------------------------

@@ -89,7 +89,11 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     result = fn(model, images)
     if result is None:
         return not_yet("macs_per_image returned None.")
-    macs = float(result)
+    try:
+        macs = float(result)
+    except (TypeError, ValueError):
+        got = type(result).__name__
+        return hint(f"macs_per_image should return one number, got a {got}.")
     if macs == 5 * (IMAGE_MACS + NORM):
         return not_yet("that is for a batch of five, with thop's work for BatchNorm.")
     wrong = {
@@ -101,7 +105,7 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     if macs in wrong:
         return hint(wrong[macs])
     if macs != IMAGE_MACS:
-        return hint(f"one image takes {IMAGE_MACS:,} MACs, got {macs:,.0f}.")
+        return hint(f"one image takes {IMAGE_MACS:,} MACs, got {macs:,.10g}.")
     state = model.state_dict()
     extra = [key for key in state if key not in before]
     if extra:
