@@ -70,7 +70,7 @@ const within = (v, limit) => Math.min(Math.max(v, -limit), limit);
 const logitY = (v) => TOP + ((SHOWN - within(v, SHOWN)) / (2 * SHOWN)) * (FLOOR - TOP);
 const probabilityY = (p) => NONE - p * (NONE - FULL);
 const middle = ([, j, k]) => LEFT + (j + 0.5) * COLUMN + k * (3 * COLUMN + GAP);
-const text = (x, y, ...parts) => svg("text", { x, y, "text-anchor": "middle" }, ...parts);
+const text = (x, y = 0, ...parts) => svg("text", { x, y, "text-anchor": "middle" }, ...parts);
 
 // A column of the picture: a logit to drag, or to step with the arrow keys, and its bar.
 function column(index, ondrag, onpoint) {

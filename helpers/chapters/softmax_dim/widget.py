@@ -25,7 +25,7 @@ class SoftmaxDim(BookWidget):
     """
 
     label = "Softmax explorer"
-    height_px = (648, 1142)
+    height_px = (635, 1129)
 
     logits = grid(LOGITS, Number(min=-20, max=20)).tag(sync=True)
     dim = Enum([0, 1, 2], 1).tag(sync=True)
