@@ -83,6 +83,17 @@ def test_each_of_the_twenty_networks_learns_as_it_would_alone():
     assert starts.accuracies(networks, x, y)[3] == right
 
 
+def test_clipped_sgd_clips_each_network_as_if_alone():
+    gradients = torch.tensor([[3.0, 4.0], [0.3, 0.4]])  # of length 5 and 0.5
+    weight, bias = (nn.Parameter(torch.zeros(2, *shape)) for shape in ((1, 2), (1,)))
+    weight.grad, bias.grad = gradients[:, None].clone(), torch.zeros(2, 1)
+    stage.ClippedSGD([weight, bias], lr=1.0).step()
+    torch.testing.assert_close(
+        weight.data[:, 0], -torch.tensor([[0.6, 0.8], [0.3, 0.4]])
+    )
+    assert torch.equal(bias.data, torch.zeros(2, 1))
+
+
 # --- checks --------------------------------------------------------------------------
 
 
@@ -146,6 +157,17 @@ def divides_the_gradient(model, optimizer, batches, k):
             count = 0
 
 
+def all_at_once(model, optimizer, batches, k):
+    for start in range(0, len(batches), k):
+        group = batches[start : start + k]
+        ids, labels = (torch.cat(part) for part in zip(*group, strict=True))
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(ids).flatten(0, 1), labels.flatten())
+        (loss * len(group) / k).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+
 def clipped_by_hand(parameters, most):
     parameters = list(parameters)
     norm = stage.as_vector(p.grad for p in parameters).norm()
@@ -169,6 +191,7 @@ def with_mistake(**change):
         (by_hand, "✓ Correct"),
         (divides_the_gradient, "✓ Correct"),
         (lambda *a: by_hand(*a, clip=clipped_by_hand), "✓ Correct"),
+        (all_at_once, "✗ Hint: the weights are right, but the model got"),
         (stub, "○ Not yet: the loop runs, and none"),
         (lambda *a: None, "○ Not yet: after the epoch the weights"),
         (lambda *a: by_hand(*a, share=False), "✗ Hint: right but for the last group"),

@@ -36,6 +36,7 @@ from helpers.chapters.softmax_dim import check as softmax
         ([2, 3, 1, 2, 3], "✗ Hint: (B, T_key, T_query) has no dimension 3"),
         ([1, 1], "✗ Hint: write five numbers, one for each shape, got 2"),
         ("last", "✗ Hint: write a list of five numbers, got 'last'"),
+        ("23121", "✗ Hint: write a list of five numbers, got '23121'"),
     ],
 )
 def test_dims_tells_right_from_wrong(answer, text):
@@ -71,7 +72,11 @@ def last(model, state):
 REPAIRS = [
     (over(0), lambda m, s: m(s).argmax(), "○ Not yet: in a batch of 16 the two prob"),
     (over(0), last, "○ Not yet: in a batch of 16"),
-    (over(1), last, "✗ Hint: your code raised IndexError: Dimension out of range"),
+    (
+        over(1),
+        last,
+        "✗ Hint: for one state, of shape (4,), the model raised: Dimension out of range",
+    ),
     (lambda z: z, last, "✗ Hint: for one state the two probabilities sum to"),
     (
         lambda z: z[..., :1],
@@ -92,7 +97,22 @@ REPAIRS = [
     (over(-1), lambda m, s: m(s).argmax(), "✗ Hint: in a batch: act must return one"),
     (over(-1), lambda m, s: m(s).argmax(dim=0), "✗ Hint: in a batch: act must return"),
     (over(-1), lambda m, s: m(s).argmin(-1), "✗ Hint: for one state: act does not"),
-    (over(-1), lambda m, s: m(s).argmax(dim=1), "✗ Hint: your code raised IndexError"),
+    (
+        over(-1),
+        lambda m, s: m(s).argmax(dim=1),
+        "✗ Hint: for one state act raised: Dim",
+    ),
+    (over(1), lambda m, s: m(s.reshape(-1, 4)).argmax(1), "✗ Hint: for one state, of"),
+    (
+        lambda z: z.reshape(-1, 2).softmax(1).squeeze(),
+        last,
+        "✗ Hint: a batch of one state, (1, 4), returns shape (1, 2), got (2,)",
+    ),
+    (
+        over(-1),
+        lambda m, s: m(s).argmax(-1).squeeze(),
+        "✗ Hint: in a batch of one: act must return one action a state, got shape ()",
+    ),
     (over(-1), lambda m, s: m(s), "✗ Hint: for one state: act must return one action"),
     (over(-1), last, "✓ Correct"),
     (unsqueezed, last, "✓ Correct"),
@@ -105,6 +125,27 @@ REPAIRS = [
 @pytest.mark.parametrize(("end", "act", "text"), REPAIRS)
 def test_repair_tells_right_from_wrong(end, act, text):
     assert repr(softmax.repair(policy(end), act)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("in_train", "text"),
+    [
+        (lambda z: z, "✗ Hint: in eval() each state sums to 1, after train() it does"),
+        (over(0), "✗ Hint: in eval() each state sums to 1, after train() it does not"),
+        (lambda z: F.dropout(z).softmax(-1), "✓ Correct"),
+    ],
+)
+def test_repair_wants_the_softmax_in_train_mode_too(in_train, text):
+    class Policy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, state):
+            logits = self.linear(state)
+            return in_train(logits) if self.training else logits.softmax(-1)
+
+    assert repr(softmax.repair(Policy, last)).startswith(text)
 
 
 def test_repair_leaves_the_reader_s_random_numbers_alone():
@@ -123,6 +164,16 @@ def alone_and_together(model, x, ends=(0, -1)):
 
 def first_alone(model, x):
     return alone_and_together(copy.deepcopy(model).eval(), x, ends=(0,))
+
+
+def last_alone(model, x):
+    return alone_and_together(copy.deepcopy(model).eval(), x, ends=(-1,))
+
+
+def with_much_tolerance(model, x):
+    model = copy.deepcopy(model).eval()
+    alone = torch.cat([model(x[:1]), model(x[-1:])])
+    return not torch.allclose(alone, model(x)[[0, -1]], atol=1e-2)
 
 
 def a_copy_with_gradients(model, x):
@@ -147,9 +198,10 @@ def other_neighbours(model, x):
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     changed = x.clone()
-    changed[:-1] += 1
+    changed[1:-1] += 1
     with torch.inference_mode():
-        moved = (model(x)[-1] - model(changed)[-1]).abs().max().item() > 1e-6
+        distance = (model(x) - model(changed))[[0, -1]].abs().max()
+        moved = distance.item() > 1e-6
     for module, mode in reversed(modes):
         module.train(mode) if not list(module.children()) else None
         module.training = mode
@@ -196,6 +248,11 @@ def looks_for_the_layer(model, x):
             first_alone,
             "✗ Hint: for outputs to which those of the samples before were added the",
         ),
+        (
+            last_alone,
+            "✗ Hint: for outputs to which those of the samples after were added the",
+        ),
+        (with_much_tolerance, "✗ Hint: for outputs to which 0.2% of the batch's sum"),
         (other_neighbours, "✓ Correct"),
         (
             lambda m, x: True,
@@ -238,14 +295,13 @@ def test_softmax_dim_agrees_with_torch(front_end, dim):
         np.testing.assert_allclose(sums, np.ones(12 // (2, 3, 2)[dim]), atol=1e-6)
 
 
-def test_softmax_dim_measures_the_other_sample(front_end):
-    before, after = torch.rand(2, 3, 2), torch.rand(2, 3, 2)
-    for sample in (0, 1):
-        argument = [before.double().tolist(), after.double().tolist(), sample]
-        ours = front_end(SoftmaxDim, "m.moved(...a)", argument)
-        assert ours == pytest.approx(
-            (before - after)[sample].abs().max().item(), abs=1e-6
-        )
+def test_softmax_dim_counts_what_changed(front_end):
+    before = torch.rand(2, 3, 2)
+    after = before.clone()
+    after[1, :2] += 0.1
+    argument = [before.double().tolist(), after.double().tolist()]
+    ours = front_end(SoftmaxDim, "[0, 1].map((i) => m.changed(...a, i))", argument)
+    assert ours == [0, 4]
 
 
 def test_softmax_dim_wins_as_argmax_does(front_end):
@@ -259,10 +315,33 @@ def test_softmax_dim_wins_as_argmax_does(front_end):
 def test_one_sample_alone_gets_all_ones_over_the_batch(mount):
     page = mount(SoftmaxDim(dim=0))
     page.get_by_label("1", exact=True).check()
-    shown = page.locator("tbody output:visible").all_inner_texts()
-    assert {text.removeprefix("◆ ") for text in shown} == {"1.0000"}
-    assert len(shown) == 6
-    assert page.locator("tfoot td:visible").all_inner_texts() == ["class 0"] * 2
+    sliders = page.locator("[role=slider]:visible")
+    texts = [s.get_attribute("aria-valuetext") for s in sliders.all()]
+    assert {text.split()[-1] for text in texts} == {"1.0000"}
+    assert len(texts) == 6
+    assert "position 0: class 0 wins" in page.locator("svg:visible").inner_html()
+
+
+def test_a_logit_is_dragged_or_stepped_and_the_dashed_lines_stay(mount):
+    page = mount(SoftmaxDim())
+    logit = page.get_by_role("slider", name="logit, sample 1, class 0, position 0")
+    box = logit.locator(".softmax-hit").bounding_box()
+    x, top = box["x"] + box["width"] / 2, box["y"]
+    page.mouse.move(x, top + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(x, top - 50)
+    page.mouse.up()
+    assert logit.get_attribute("aria-valuenow") == "6"  # the picture's end
+    news = page.locator(".softmax-news")
+    assert news.inner_text().endswith("0 of 6 in sample 0, 3 of 6 in sample 1")
+    logit.press("ArrowDown")
+    logit.press("ArrowDown")
+    assert logit.get_attribute("aria-valuenow") == "5"
+    page.get_by_role("button", name="Reset").click()
+    assert news.inner_text().endswith("0 of 6 in sample 0, 0 of 6 in sample 1")
+    page.get_by_label("0, the samples").check()
+    logit.press("ArrowUp")
+    assert news.inner_text().endswith("1 of 6 in sample 0, 1 of 6 in sample 1")
 
 
 LOSSES = {

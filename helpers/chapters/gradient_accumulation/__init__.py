@@ -2,6 +2,7 @@
 
 from helpers.chapters.gradient_accumulation import check
 from helpers.chapters.gradient_accumulation.stage import (
+    ClippedSGD,
     find_factors,
     gradient,
     how_far_off,
@@ -13,6 +14,7 @@ from helpers.chapters.gradient_accumulation.widget import AccumulationCut
 __all__ = [
     "AccumulationCut",
     "AccumulationTraining",
+    "ClippedSGD",
     "check",
     "find_factors",
     "gradient",

@@ -153,6 +153,8 @@ def train_epoch(fn: Callable[..., None]) -> Verdict:
     """
     model, optimizer, batches, k = _case()
     before = as_vector(model.parameters())
+    rows = []  # of each forward pass
+    model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     fn(model, optimizer, batches, k)
     found = as_vector(model.parameters())
     if torch.equal(found, before):
@@ -160,6 +162,12 @@ def train_epoch(fn: Callable[..., None]) -> Verdict:
     if _same(found, _weights_after("means by k", "micro-batch", "lost", stale=True)):
         return not_yet("the loop runs, and none of the four rules holds.")
     if _same(found, _weights_after()):
+        largest = max(len(ids) for ids, _ in batches)
+        if max(rows) > largest:
+            return hint(
+                f"the weights are right, but the model got {max(rows)} texts at once, "
+                f"where a batch has at most {largest}: that is what does not fit."
+            )
         return correct("each label weighs the same, in whichever micro-batch it comes.")
     for change, text in MISTAKES:
         if _same(found, _weights_after(**change)):

@@ -81,3 +81,18 @@ def find_factors(total: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """
     columns = torch.stack(list(parts), dim=1)
     return torch.linalg.lstsq(columns, total.unsqueeze(1)).solution.squeeze(1)
+
+
+class ClippedSGD(torch.optim.SGD):
+    """SGD of networks side by side, the gradient of each clipped to norm 1.
+
+    The first dimension of every parameter counts the networks, as in ``TwentyNetworks``.
+    """
+
+    def step(self) -> None:
+        own = self.param_groups[0]["params"]
+        squares = sum(p.grad.flatten(1).square().sum(1) for p in own)
+        excess = squares.sqrt().clamp(min=1)
+        for p in own:
+            p.grad /= excess.view(-1, *[1] * (p.ndim - 1))
+        super().step()

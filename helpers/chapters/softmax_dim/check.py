@@ -38,6 +38,8 @@ def dims(answer: object) -> Verdict:
     if answer is ... or answer is None:
         return not_yet("put a list of five numbers instead of the dots.")
     try:
+        if isinstance(answer, str):  # "23121" would be read digit by digit
+            raise TypeError
         given = [int(dim) for dim in answer]
     except (TypeError, ValueError):
         return hint(f"write a list of five numbers, got {answer!r}.")
@@ -67,12 +69,24 @@ def repair(
         act: takes a model and states; returns the most probable action of each.
     """
     with torch.no_grad():
-        return _repaired(policy().eval(), act)
+        model = policy()
+        verdict = _repaired(model.eval(), act)
+        if verdict.state == "correct":  # it learns in train mode
+            together = model.train()(5 * torch.randn(16, 4))
+            if together.shape != (16, 2) or not _distributions(together):
+                return hint(
+                    "in eval() each state sums to 1, after train() it does not: the "
+                    "policy learns in train mode, so keep the softmax there too."
+                )
+        return verdict
 
 
 def _repaired(model: nn.Module, act: Callable) -> Verdict:
     states = 5 * torch.randn(16, 4)
-    one = torch.stack([model(state) for state in states])
+    try:
+        one = torch.stack([model(state) for state in states])
+    except IndexError as error:
+        return hint(f"for one state, of shape (4,), the model raised: {error}")
     if one.shape != (16, 2):
         return hint(
             f"one state has two probabilities, got shape {tuple(one.shape[1:])}."
@@ -94,18 +108,35 @@ def _repaired(model: nn.Module, act: Callable) -> Verdict:
         )
     if not torch.allclose(together, one, atol=1e-5):
         return hint("each state sums to 1, but gets other probabilities than alone.")
-    best, alone = one.argmax(dim=1), [torch.as_tensor(act(model, s)) for s in states]
-    batch = torch.as_tensor(act(model, states))
-    for actions, where in (
-        (torch.stack(alone), "for one state"),
-        (batch, "in a batch"),
+    single = tuple(model(states[:1]).shape)
+    if single != (1, 2):
+        return hint(
+            f"a batch of one state, (1, 4), returns shape (1, 2), got {single}."
+        )
+    best = one.argmax(dim=1)
+    for given, right, where in (
+        (
+            lambda: torch.stack([torch.as_tensor(act(model, s)) for s in states]),
+            best,
+            "for one state",
+        ),
+        (lambda: torch.as_tensor(act(model, states)), best, "in a batch"),
+        (
+            lambda: torch.as_tensor(act(model, states[:1])),
+            best[:1],
+            "in a batch of one",
+        ),
     ):
-        if actions.shape != best.shape:
+        try:
+            actions = given()
+        except IndexError as error:
+            return hint(f"{where} act raised: {error}")
+        if actions.shape != right.shape:
             got = tuple(actions.shape)
             return hint(
                 f"{where}: act must return one action a state, got shape {got}."
             )
-        if not torch.equal(actions.long(), best):
+        if not torch.equal(actions.long(), right):
             return hint(f"{where}: act does not return the most probable action.")
     return correct("alone or in a batch, a state gets the same answer.")
 
@@ -150,11 +181,15 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     rows = _Mixing(lambda out: torch.softmax(out, 1))
     centred = _Mixing(lambda out: out - out.mean(0))
     summed = _Mixing(lambda out: out.cumsum(0))  # as a recurrent net over the batch
+    backwards = _Mixing(lambda out: out.flip(0).cumsum(0).flip(0))
+    weak = _Mixing(lambda out: out + 2e-3 * out.sum(0))
     norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     cases = [
         (columns, True, "a softmax over dim=0"),
         (centred, True, "outputs from which the batch's mean was subtracted"),
         (summed, True, "outputs to which those of the samples before were added"),
+        (backwards, True, "outputs to which those of the samples after were added"),
+        (weak, True, "outputs to which 0.2% of the batch's sum was added"),
         (_Mixing(lambda out: out).eval(), False, "a model that was in eval() mode"),
         (rows, False, "a softmax over dim=1"),
         (norm, False, "batch norm and dropout, which are harmless in eval()"),

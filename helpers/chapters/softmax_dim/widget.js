@@ -38,13 +38,11 @@ export function winner(block, position) {
   return row.indexOf(Math.max(...row));
 }
 
-// How far one sample's probabilities are from another tensor's.
-export function moved(before, after, sample) {
-  return Math.max(
-    ...INDICES.filter(([i]) => i === sample).map((index) =>
-      Math.abs(at(before, index) - at(after, index)),
-    ),
-  );
+// How many probabilities of one sample differ between two tensors.
+export function changed(before, after, sample) {
+  return INDICES.filter(([i]) => i === sample).filter(
+    (index) => Math.abs(at(before, index) - at(after, index)) > 1e-6,
+  ).length;
 }
 
 // --- the page ---
@@ -63,15 +61,132 @@ const START = [
 ];
 const NAMES = ["samples", "classes", "positions"];
 
+// One picture for each sample: its logits, which the reader drags, above its probabilities.
+const [WIDTH, HEIGHT, LEFT, COLUMN, GAP] = [320, 268, 26, 46, 14];
+const [TOP, FLOOR] = [24, 124]; // of the logits, from SHOWN to −SHOWN
+const [FULL, NONE] = [164, 228]; // of the probabilities, from 1 to 0
+const [SHOWN, LIMIT, STEP] = [6, 20, 0.5];
+const within = (v, limit) => Math.min(Math.max(v, -limit), limit);
+const logitY = (v) => TOP + ((SHOWN - within(v, SHOWN)) / (2 * SHOWN)) * (FLOOR - TOP);
+const probabilityY = (p) => NONE - p * (NONE - FULL);
+const middle = ([, j, k]) => LEFT + (j + 0.5) * COLUMN + k * (3 * COLUMN + GAP);
+const text = (x, y = 0, ...parts) => svg("text", { x, y, "text-anchor": "middle" }, ...parts);
+
+// A column of the picture: a logit to drag, or to step with the arrow keys, and its bar.
+function column(index, ondrag, onpoint) {
+  const x = middle(index);
+  const dot = svg("circle", { class: "mp-dot mp-reference", cx: x, r: 8 });
+  const stem = svg("line", { class: "softmax-stem", x1: x, x2: x, y1: logitY(0) });
+  const bar = svg("rect", { class: "softmax-bar", x: x - 14, width: 28 });
+  const outline = svg("path", { class: "softmax-outline" });
+  const [logit, probability, name] = [
+    text(x, TOP - 8),
+    text(x),
+    text(x, NONE + 16, `class ${index[1]}`),
+  ];
+  const drag = (event) => {
+    const box = root.ownerSVGElement.getBoundingClientRect();
+    const y = ((event.clientY - box.top) / box.height) * HEIGHT;
+    const value = SHOWN - ((y - TOP) / (FLOOR - TOP)) * 2 * SHOWN;
+    ondrag(within(Math.round(value / STEP) * STEP, SHOWN));
+  };
+  let now = 0;
+  const hit = svg("rect", {
+    class: "softmax-hit",
+    x: x - COLUMN / 2,
+    y: TOP - 20,
+    width: COLUMN,
+    height: FLOOR - TOP + 20,
+    onpointerdown: (event) => {
+      hit.setPointerCapture(event.pointerId);
+      drag(event);
+    },
+    onpointermove: (event) => {
+      if (event.buttons) drag(event);
+    },
+  });
+  const root = svg(
+    "g",
+    {
+      role: "slider",
+      tabindex: 0,
+      "aria-label": `logit, sample ${index[0]}, class ${index[1]}, position ${index[2]}`,
+      "aria-orientation": "vertical",
+      "aria-valuemin": -LIMIT,
+      "aria-valuemax": LIMIT,
+      onpointerenter: onpoint,
+      onfocus: onpoint,
+      onkeydown: (event) => {
+        const up = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 }[event.key];
+        if (!up) return;
+        event.preventDefault();
+        ondrag(within(now + up * STEP, LIMIT));
+      },
+    },
+    bar,
+    outline,
+    stem,
+    dot,
+    logit,
+    probability,
+    name,
+    hit,
+  );
+  return {
+    index,
+    root,
+    set(value, p, before, inside) {
+      now = value;
+      root.setAttribute("aria-valuenow", value);
+      root.setAttribute("aria-valuetext", `${value}, probability ${format(p)}`);
+      root.setAttribute("class", inside ? "softmax-inside" : "");
+      dot.setAttribute("cy", logitY(value));
+      stem.setAttribute("y2", logitY(value));
+      bar.setAttribute("y", probabilityY(p));
+      bar.setAttribute("height", NONE - probabilityY(p));
+      outline.setAttribute("d", `M${x - 18},${probabilityY(before)}h36`);
+      logit.textContent = `${value}`.replace("-", "−");
+      probability.setAttribute("y", probabilityY(Math.max(p, before)) - 5);
+      probability.textContent = `${inside ? "◆ " : ""}${format(p, 2)}`;
+    },
+  };
+}
+
+function picture(sample, columns) {
+  const [zero, right] = [logitY(0), WIDTH - 4];
+  const winners = [0, 1].map((k) => text(middle([0, 1, k]), NONE + 36));
+  const root = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `Sample ${sample}` },
+    svg("path", { class: "mp-axis", d: `M${LEFT},${TOP}V${FLOOR}M${LEFT},${zero}H${right}` }),
+    svg("path", { class: "mp-axis", d: `M${LEFT},${FULL}V${NONE}H${right}` }),
+    ...[SHOWN, 0, -SHOWN].map((v) => text(12, logitY(v) + 4, format(v, 0))),
+    ...[1, 0].map((v) => text(12, probabilityY(v) + 4, `${v}`)),
+    ...columns.map((some) => some.root),
+    ...winners,
+  );
+  return {
+    root: el(
+      "div",
+      {},
+      el("p", { class: "mp-soft" }, `Sample ${sample}: logits, to drag, and probabilities`),
+      root,
+    ),
+    wins(classes) {
+      classes.forEach((name, k) => {
+        winners[k].textContent = `position ${k}: class ${name} wins`;
+      });
+    },
+  };
+}
+
 function render({ model, el: host }) {
-  let pointed = [0, 0, 0];
+  let [pointed, before] = [[0, 0, 0], null];
+  const now = () => softmax(model.get("logits").slice(0, model.get("samples")), model.get("dim"));
   const dim = choice(
     "Softmax over dimension",
     NAMES.map((name, d) => [d, `${d}, the ${name}`]),
-    (d) => {
-      news.textContent = "";
-      update(model, "dim", d);
-    },
+    (d) => update(model, "dim", d),
   );
   const samples = choice(
     "Samples in the batch",
@@ -80,101 +195,57 @@ function render({ model, el: host }) {
       [1, "1"],
     ],
     (count) => {
-      news.textContent = "";
       pointed = [0, ...pointed.slice(1)];
       update(model, "samples", count);
     },
   );
-  const batch = (logits) => logits.slice(0, model.get("samples"));
-  const news = el("p", { "aria-live": "polite" });
-  const change = (sample, next) => {
-    const other = 1 - sample;
-    if (model.get("samples") === 2) {
-      const [before, after] = [model.get("logits"), next].map((t) => softmax(t, model.get("dim")));
-      const distance = format(moved(before, after, other));
-      news.textContent = `You changed sample ${sample}: sample ${other} moved by ${distance}.`;
-    }
-    update(model, "logits", next);
+  const change = (index, value) => {
+    const logits = structuredClone(model.get("logits"));
+    logits[index[0]][index[1]][index[2]] = value;
+    update(model, "logits", logits);
   };
-  const cells = INDICES.map((index) => {
-    const where = `sample ${index[0]}, class ${index[1]}, position ${index[2]}`;
-    const field = numberField(
-      `logit, ${where}`,
-      0.5,
-      (v) => -20 <= v && v <= 20,
-      (value) =>
-        change(
-          index[0],
-          model
-            .get("logits")
-            .map((block, i) =>
-              block.map((row, j) =>
-                row.map((old, k) => (`${[i, j, k]}` === `${index}` ? value : old)),
-              ),
-            ),
-        ),
-    );
-    const output = el("output");
-    const point = () => {
-      pointed = index;
-      paint();
-    };
-    return {
+  const columns = INDICES.map((index) =>
+    column(
       index,
-      field,
-      output,
-      root: el("td", { onpointerenter: point, onfocusin: point }, field.root, output),
-    };
-  });
-  const winners = [0, 1].map(() => [0, 1].map(() => el("td")));
-  const blocks = [0, 1].map((i) =>
-    el(
-      "table",
-      { class: "softmax-table" },
-      el("caption", {}, `Sample ${i}: logit, and below it its probability`),
-      el(
-        "thead",
-        {},
-        el("tr", {}, el("td"), ...[0, 1].map((k) => el("th", { scope: "col" }, `position ${k}`))),
-      ),
-      el(
-        "tbody",
-        {},
-        ...[0, 1, 2].map((j) =>
-          el(
-            "tr",
-            {},
-            el("th", { scope: "row" }, `class ${j}`),
-            ...cells.filter((c) => c.index[0] === i && c.index[1] === j).map((c) => c.root),
-          ),
-        ),
-      ),
-      el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "wins"), ...winners[i])),
+      (value) => change(index, value),
+      () => {
+        pointed = index;
+        paint();
+      },
     ),
   );
-  const equation = el("p");
+  const pictures = [0, 1].map((i) =>
+    picture(
+      i,
+      columns.filter(({ index }) => index[0] === i),
+    ),
+  );
+  const [news, equation] = [el("p", { class: "softmax-news" }), el("p")];
   const strip = el("ul", { class: "softmax-strip" });
 
+  // Another question: its probabilities are the ones to compare with.
+  function restart() {
+    before = now();
+    paint();
+  }
+
   function paint() {
-    const [logits, d] = [model.get("logits"), model.get("dim")];
-    const probabilities = softmax(batch(logits), d);
+    const [logits, d, probabilities] = [model.get("logits"), model.get("dim"), now()];
     const line = fibre(pointed, d, probabilities.length);
     dim.set(d);
     samples.set(probabilities.length);
     // Hidden, and its room kept: nothing may move.
-    blocks[1].style.visibility = probabilities.length === 2 ? "" : "hidden";
-    probabilities.forEach((some, i) =>
-      winners[i].forEach((cell, k) => {
-        cell.textContent = `class ${winner(some, k)}`;
-      }),
-    );
-    for (const { index, field, output, root } of cells) {
+    pictures[1].root.style.visibility = probabilities.length === 2 ? "" : "hidden";
+    probabilities.forEach((some, i) => pictures[i].wins([0, 1].map((k) => winner(some, k))));
+    for (const { index, set } of columns) {
       if (index[0] >= probabilities.length) continue;
       const inside = line.some((other) => `${other}` === `${index}`);
-      field.set(at(logits, index));
-      output.textContent = `${inside ? "◆ " : ""}${format(at(probabilities, index))}`;
-      root.className = inside ? "softmax-inside" : "";
+      set(at(logits, index), at(probabilities, index), at(before, index), inside);
     }
+    const counts = probabilities.map(
+      (_, i) => `${changed(before, probabilities, i)} of 6 in sample ${i}`,
+    );
+    news.textContent = `Probabilities that differ from their dashed line: ${counts.join(", ")}`;
     const terms = line.map((other) => format(at(probabilities, other)));
     equation.textContent = `◆ These compete, and sum to 1: ${terms.join(" + ")}`;
     strip.replaceChildren(
@@ -187,21 +258,20 @@ function render({ model, el: host }) {
       }),
     );
   }
-  const reset = resetButton(model, { logits: START, samples: 2, dim: 1 }, () => {
-    news.textContent = "";
-  });
+  const reset = resetButton(model, { logits: START, samples: 2, dim: 1 }, restart);
   host.append(
     el(
       "div",
       { class: "mp softmax", role: "group", "aria-label": "Softmax explorer" },
       controls(dim.root, samples.root, el("div", { class: "mp-row" }, reset)),
-      el("div", { class: "mp-grid" }, ...blocks),
-      equation,
+      el("div", { class: "mp-grid" }, ...pictures.map(({ root }) => root)),
       news,
+      equation,
       strip,
     ),
   );
-  return follow(model, ["logits", "dim", "samples"], paint);
+  const stops = [follow(model, ["dim", "samples"], restart), follow(model, ["logits"], paint)];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };

@@ -12,7 +12,7 @@ LOGITS = [
 
 
 class SoftmaxDim(BookWidget):
-    """Show the cells that sum to one, and whether samples influence each other.
+    """Let a reader drag logits, and show which probabilities move with each.
 
     Args:
         logits: 2 samples of 3 classes at 2 positions, each from -20 to 20.
@@ -25,7 +25,7 @@ class SoftmaxDim(BookWidget):
     """
 
     label = "Softmax explorer"
-    height_px = (671, 1145)
+    height_px = (635, 1129)
 
     logits = grid(LOGITS, Number(min=-20, max=20)).tag(sync=True)
     dim = Enum([0, 1, 2], 1).tag(sync=True)
