@@ -35,6 +35,7 @@ class Place(NamedTuple):
         return nodes.make_id(self.heading.replace("`", ""))
 
 
+@cache  # each chapter's page asks for its rows
 def load(text: str | None = None) -> dict:
     """Return what symptoms.yml holds, with a :class:`Place` at each ``at`` and ``more``.
 
