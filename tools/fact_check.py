@@ -55,7 +55,7 @@ class VerdictFilter(FromNotebooks):
             for role, name, checked in options
         )
         return [
-            f"**{len(found)} claims measured: {claims.summary(found)}.**",
+            f"**{len(found)} claims checked: {claims.summary(found)}.**",
             "",
             f'<fieldset class="verdict-filter"><legend>Show</legend>{buttons}</fieldset>',
         ]

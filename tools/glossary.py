@@ -34,7 +34,7 @@ def uses(term: str, texts: dict[str, str]) -> list[str]:
 
 def texts() -> dict[str, str]:
     """Return the prose of each chapter."""
-    return {
+    prose = {
         path.stem: "\n".join(
             cell["source"]
             for cell in claims.cells(path)
@@ -42,6 +42,8 @@ def texts() -> dict[str, str]:
         )
         for path in claims.notebooks()
     }
+    # The last lines name the next chapter and its words.
+    return {name: text.partition("**Next.**")[0] for name, text in prose.items()}
 
 
 def add_uses(app: Sphinx, doctree: nodes.document) -> None:

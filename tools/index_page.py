@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -24,9 +25,9 @@ class Tips(FromNotebooks):
             text += [f"**{caption}**", ""]
             for path in paths:
                 title, times = claims.title_and_times(path)
-                minutes = times.partition(" minutes")[0]
+                read, tasks = re.findall(r"\d+", times)
                 text.append(f"- [{title}](../notebooks/{path.name})  ")
-                text.append(f"  {one_line(path)} {minutes} min")
+                text.append(f"  {one_line(path)} {read} + {tasks} min")
             text.append("")
         return [*text, "::::"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,7 @@ import claims
 DATA = claims.ROOT / "book/data/moved.yml"
 
 
+@cache  # each page asks for its own
 def load() -> dict[str, dict[str, str]]:
     """Return the new anchor of each old one, by page."""
     return yaml.safe_load(DATA.read_text(encoding="utf-8"))

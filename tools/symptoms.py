@@ -184,7 +184,8 @@ def field(data: dict) -> str:
     )
     return f"""<div class="mp-trouble">
 <label for="trouble-paste">Paste a traceback or a line of it, or say what happens</label>
-<textarea id="trouble-paste" rows="6" spellcheck="false" autocomplete="off"></textarea>
+<textarea id="trouble-paste" rows="6" spellcheck="false" autocomplete="off"
+ placeholder="RuntimeError: mat1 and mat2 must have the same dtype"></textarea>
 <p id="trouble-count" role="status" aria-live="polite"></p>
 <div id="trouble-answers" role="region" aria-label="Answers"></div>
 <p id="trouble-none" hidden>This book has no answer to that. Look through its tables: {kinds}. Or

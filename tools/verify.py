@@ -157,7 +157,8 @@ def page(results: dict[str, dict]) -> str:
 The notebooks were run from top to bottom in environments as readers have them. In the
 book's own, every output must be the one that this book shows. In the others every
 notebook must come to its end; where a cell printed something else, it is named below.
-Timings are run but not compared.
+Timings are run but not compared. The helpers and the
+notebooks run from Python 3.10 on; to build the book takes 3.11.
 
 {table(head, *[_row(name, results) for name in WHAT])}
 {_exceptions(results)}{_matrix(pinned) if pinned else ""}
@@ -218,7 +219,7 @@ The book's own environment, on {pinned["machine"]}:
 {table(head, *rows)}
 The first column is PyTorch's `ATEN_CPU_CAPABILITY`. Other processors and other numbers
 of threads add the terms of a sum in another order, so that the last digits of a number
-differ. The digits printed in this book did not.
+differ. With the settings above the digits printed in this book did not.
 """
 
 

@@ -20,7 +20,7 @@ def test_every_measured_claim_is_on_the_fact_check_page(book):
             f"fact_check.html lacks the claim {plain!r}: see FactCheck in "
             "tools/fact_check.py."
         )
-    assert f"{len(found)} claims measured: {claims.summary(found)}." in text
+    assert f"{len(found)} claims checked: {claims.summary(found)}." in text
 
 
 def test_fact_check_shows_one_verdict_at_a_time(visit):

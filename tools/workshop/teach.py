@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -18,9 +19,7 @@ import lesson
 import schedule
 from book_extension import FromNotebooks
 
-CUT_FIRST, CUT_SECOND, CUT_THIRD = (
-    f"cut {nth}" for nth in ("first", "second", "third")
-)
+CUT_FIRST, CUT_SECOND = "cut first", "cut second"
 
 
 class Timetable(FromNotebooks):
@@ -108,13 +107,12 @@ def plan(path: Path) -> list[str]:
 def minutes_by_block(path: Path) -> list[str]:
     """Return a table of a chapter's blocks: their minutes, and what to cut when late."""
     questions, tasks = lesson.questions(path), lesson.exercises(path)
-    late = {questions[-1]: CUT_THIRD} if len(questions) > 1 else {}
+    late = {questions[-1]: CUT_SECOND} if len(questions) > 1 else {}
     text = ["| Block | Minutes | When late |", "| --- | --- | --- |"]
     for name, minutes in lesson.blocks(path, talk(lesson.minutes(path)[0])).items():
         text.append(f"| {name} | {minutes} | {late.get(name, 'keep')} |")
-    text.append(f"| Traps: {len(lesson.traps(path))} | not planned | {CUT_FIRST} |")
     for number, task in enumerate(tasks, 1):
-        cut = CUT_SECOND if number == len(tasks) > 1 else "keep"
+        cut = CUT_FIRST if number == len(tasks) > 1 else "keep"
         text.append(f"| Exercise {number}: {task.title} | {task.minutes} | {cut} |")
     return text
 
@@ -139,14 +137,24 @@ def to_vote_on(path: Path) -> list[str]:
 def wrong_answers(path: Path) -> list[str]:
     """Return each exercise's likely wrong answers and its solution."""
     check = claims.ROOT / f"helpers/chapters/{path.stem}/check.py"
+    tasks = lesson.exercises(path)
+    said = [hints.hints(check, task.check) for task in tasks]
+    exercises = Counter(hint for each in said for hint in dict.fromkeys(each))
+    shared = [hint for hint in exercises if exercises[hint] > 1]
     text = ["**Likely wrong answers**, and what the check says to them:", ""]
-    for number, task in enumerate(lesson.exercises(path), 1):
-        text += [f"Exercise {number}, {task.title}:", ""]
-        for answer, said in hints.hints(check, task.check):
-            text.append(f"- {f'`{answer}`: ' if answer else ''}{literal(said)}")
+    for number, (task, each) in enumerate(zip(tasks, said, strict=True), 1):
+        own = [hint for hint in each if hint not in shared]
         code = ["```python", *task.solution.splitlines()[1:], "```"]
-        text += ["", *folded(f"Solution {number}", code), ""]
+        text += [f"Exercise {number}, {task.title}:", "", *map(_hint, own), ""]
+        text += [*folded(f"Solution {number}", code), ""]
+    if shared:
+        text += ["In more than one exercise:", "", *map(_hint, shared), ""]
     return text
+
+
+def _hint(said: hints.Said) -> str:
+    answer, text = said
+    return f"- {f'`{answer}`: ' if answer else ''}{literal(text)}"
 
 
 def to_expect(path: Path) -> list[str]:
