@@ -33,9 +33,8 @@ import take_home
 
 from helpers.notebook import style
 
-VIEW = re.compile(
-    r'<script type="application/vnd\.jupyter\.widget-view\+json">.*?</script>', re.S
-)
+VIEW_MIME = "application/vnd.jupyter.widget-view+json"
+VIEW = re.compile(rf'<script type="{re.escape(VIEW_MIME)}">.*?</script>', re.S)
 STATE_MIME = "application/vnd.jupyter.widget-state+json"
 FIGURE = re.compile(r'<img [^>]*src="(?:\.\./)*_images/([^"]+)"')
 
@@ -76,22 +75,23 @@ def add_to_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
         f"{context.get('metatags', '')}{page_head.tags(app, context, doctree)}"
         f"<style>{style.css()}</style>"
     )
+    body = context.get("body", "")
+    source = Path(app.env.doc2path(pagename))
+    if source.suffix != ".ipynb" and VIEW.search(body):
+        app.add_js_file("widgets.js", defer="defer")  # a notebook's page has it
     context["script_files"] = [s for s in context["script_files"] if _is_used(s)]
     for script in context["script_files"]:
         if script.attributes.get("type") == STATE_MIME:
-            # So that no text in the stored state can end the script.
-            text = script.attributes["body"].replace("<", r"\u003c")
-            script.attributes["body"] = text
-    body = context.get("body", "")
-    if VIEW.search(body):
-        notebook = nbformat.read(app.env.doc2path(pagename), as_version=4)
+            script.attributes["body"] = in_script(script.attributes["body"])
+    if source.suffix == ".ipynb" and VIEW.search(body):
+        notebook = nbformat.read(source, as_version=4)
         try:
             state = notebook.metadata.widgets[STATE_MIME].state
         except (AttributeError, KeyError):
             raise ExtensionError(
                 f"{pagename}: a widget is shown and no state stored. Run `make run`."
             ) from None
-        body = VIEW.sub(lambda view: _with_room(view[0], state), body)
+        body = VIEW.sub(lambda view: with_room(view[0], state), body)
     files = {name: app.srcdir / path for path, name in app.builder.images.items()}
     context["body"] = FIGURE.sub(lambda image: _when_seen(image, files), body)
 
@@ -101,7 +101,12 @@ def _is_used(script) -> bool:
     return not script.attributes.get("body", "").startswith("DOCUMENTATION_OPTIONS")
 
 
-def _with_room(view: str, state: dict) -> str:
+def in_script(text: str) -> str:
+    """Return a stored state in which no text can end the script that holds it."""
+    return text.replace("<", r"\u003c")
+
+
+def with_room(view: str, state: dict) -> str:
     """Wrap a view in a box of its widget's height, so that the page does not jump."""
     model_id = json.loads(view[view.index(">") + 1 : view.rindex("<")])["model_id"]
     wide, narrow = state[model_id]["state"].get("_height_px", "0 0").split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import Counter
@@ -13,7 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
-from book_extension import FromNotebooks
+from book_extension import STATE_MIME, VIEW_MIME, FromNotebooks, in_script, with_room
 
 
 class Tips(FromNotebooks):
@@ -27,7 +28,9 @@ class Tips(FromNotebooks):
                 title, times = claims.title_and_times(path)
                 read, tasks = re.findall(r"\d+", times)
                 text.append(f"- [{title}](../notebooks/{path.name})  ")
-                text.append(f"  {one_line(path)} {read} + {tasks} min")
+                text.append(
+                    f"  {one_line(path)} {read} min to read, {tasks} of exercises"
+                )
             text.append("")
         return [*text, "::::"]
 
@@ -100,6 +103,28 @@ class Verdicts(SphinxDirective):
         return [nodes.raw("", html, format="html")]
 
 
+class StoredWidget(SphinxDirective):
+    """``:::{stored-widget} <tip> <class>``: a widget of a chapter, alive on this page."""
+
+    required_arguments = 2
+
+    def run(self) -> list[nodes.Node]:
+        tip, name = self.arguments
+        path = claims.ROOT / "notebooks" / f"{tip}.ipynb"
+        self.env.note_dependency(str(path))
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        state = notebook["metadata"]["widgets"][STATE_MIME]["state"]
+        (model_id,) = (
+            key
+            for key, model in state.items()
+            if model["state"].get("_anywidget_id", "").endswith(f".{name}")
+        )
+        view = f'<script type="{VIEW_MIME}">{{"model_id": "{model_id}"}}</script>'
+        stored = in_script(json.dumps({"state": {model_id: state[model_id]}}))
+        html = f'{with_room(view, state)}<script type="{STATE_MIME}">{stored}</script>'
+        return [nodes.raw("", html, format="html")]
+
+
 def one_line(path: Path) -> str:
     """Return what a chapter promises: "You can ..."."""
     promise = claims.cells(path)[0]["source"].splitlines()[-1]
@@ -108,6 +133,7 @@ def one_line(path: Path) -> str:
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("tips", Tips)
+    app.add_directive("stored-widget", StoredWidget)
     app.add_directive("recipes", Recipes)
     app.add_directive("wrong-and-right", WrongAndRight)
     app.add_directive("verdicts", Verdicts)

@@ -87,8 +87,17 @@ def test_index_shows_each_tip_with_one_line(visit):
         title, times = claims.title_and_times(path)
         assert tip.startswith(title.replace("`", "")), path.name
         read, tasks = re.findall(r"\d+", times)
-        assert tip.endswith(f"{read} + {tasks} min"), path.name
+        assert tip.endswith(f"{read} min to read, {tasks} of exercises"), path.name
         assert len(tip.splitlines()) == 2, path.name
+
+
+def test_index_has_a_widget_that_answers_a_guess(visit):
+    widget = visit("book/index.html").page.locator(".mp-view[data-ready]")
+    assert widget.count() == 1
+    now = widget.locator("tr", has_text="now")
+    assert now.inner_text().split() == ["now", "–", "–"]
+    widget.get_by_role("button", name="Lock my guess").click()
+    assert now.inner_text().split() == ["now", "0.5000", "0.5000"]
 
 
 def test_index_shows_the_two_cells_of_the_first_chapter(visit):
