@@ -22,7 +22,7 @@ def tips() -> str:
     found = {path: claims.claims(path) for path in claims.notebooks()}
     total = [claim for rows in found.values() for claim in rows]
     lines = [
-        f"{len(found)} tips, with {len(total)} claims measured: {claims.summary(total)}.",
+        f"{len(found)} tips, with {len(total)} claims checked: {claims.summary(total)}.",
         "",
         "| Tip | Notebook | The notes' claims |",
         "| --- | --- | --- |",
