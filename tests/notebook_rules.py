@@ -20,7 +20,7 @@ from pathlib import Path
 
 import claims
 import nbformat
-from claims import notebooks
+from contents import notebooks
 from nbformat import NotebookNode
 from set_up import set_up_code
 

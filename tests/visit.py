@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 
-import claims
+import contents
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-PAGES = [f"{file}.html" for file in [*claims.pages(), "search", "genindex"]]
+PAGES = [f"{file}.html" for file in [*contents.pages(), "search", "genindex"]]
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 READY = """() => document.readyState === "complete" &&

@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 # Also where the helpers are not installed: the pages need no more of them than is here.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 import formulas
 import page_head
 import page_style
@@ -45,7 +45,7 @@ class FromNotebooks(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        for path in claims.notebooks():
+        for path in contents.notebooks():
             self.env.note_dependency(str(path))
         box = nodes.container()
         self.state.nested_parse(self.markdown(), self.content_offset, box, True)
@@ -56,11 +56,11 @@ class TakeHome(FromNotebooks):
     """``:::{take-home}``: each take-home helper with its example and its chapter."""
 
     def markdown(self) -> list[str]:
-        root = claims.ROOT
+        root = contents.ROOT
         files = f"{set_address.current(root)}/blob/{set_address.branch(root)}"
         text = []
         for helper in take_home.helpers():
-            title, _ = claims.title_and_times(helper.chapter)
+            title, _ = contents.title_and_times(helper.chapter)
             text += [f"## `{helper.name}`", "", helper.summary, ""]
             if helper.example:
                 text += ["```python", *helper.example.splitlines(), "```", ""]

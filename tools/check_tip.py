@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 
-ROOT = claims.ROOT
+ROOT = contents.ROOT
 PROVEN = """\
 {tip} stands, in {seconds:.0f} s:
   its notebook runs, is stored, and gives the same outputs once more
@@ -49,7 +49,7 @@ def check(tip: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    tips = [path.stem for path in claims.notebooks()]
+    tips = [path.stem for path in contents.notebooks()]
     if len(arguments) != 1 or arguments[0] not in tips:
         print(
             f"check_tip: TIP must be one of {', '.join(tips)}, got "

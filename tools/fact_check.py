@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import contents
 from book_extension import FromNotebooks
 
 
@@ -18,8 +19,8 @@ class FactCheck(FromNotebooks):
 
     def markdown(self) -> list[str]:
         text = []
-        for path in claims.notebooks():
-            title, _ = claims.title_and_times(path)
+        for path in contents.notebooks():
+            title, _ = contents.title_and_times(path)
             notebook = f"../notebooks/{path.name}"
             text += [f"## [{title}]({notebook})", ""]
             text += ["| Claim | Verdict | Evidence |", "| --- | --- | --- |"]
@@ -44,7 +45,7 @@ class VerdictFilter(FromNotebooks):
     """``:::{verdict-filter}``: the counts; the style sheet hides rows of other verdicts."""
 
     def markdown(self) -> list[str]:
-        found = [row for path in claims.notebooks() for row in claims.claims(path)]
+        found = [row for path in contents.notebooks() for row in claims.claims(path)]
         options = [("any", "all", " checked")]
         options += [
             (_role(v), f"{sign} {v}", "") for v, sign in claims.VERDICTS.items()

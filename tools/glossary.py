@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 import symptoms
 
 PAGE = "book/glossary"
@@ -37,10 +37,10 @@ def texts() -> dict[str, str]:
     prose = {
         path.stem: "\n".join(
             cell["source"]
-            for cell in claims.cells(path)
+            for cell in contents.cells(path)
             if cell["cell_type"] == "markdown"
         )
-        for path in claims.notebooks()
+        for path in contents.notebooks()
     }
     # The last lines name the next chapter and its words.
     return {name: text.partition("**Next.**")[0] for name, text in prose.items()}
@@ -51,7 +51,7 @@ def add_uses(app: Sphinx, doctree: nodes.document) -> None:
     if app.env.docname != PAGE:
         return
     names, prose = symptoms.load()["chapters"], texts()
-    for path in claims.notebooks():
+    for path in contents.notebooks():
         app.env.note_dependency(str(path))
     for section in list(doctree.findall(nodes.section))[1:]:
         term = section[0].astext()

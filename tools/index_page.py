@@ -14,6 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import contents
 from book_extension import STATE_MIME, VIEW_MIME, FromNotebooks, in_script, with_room
 
 
@@ -22,10 +23,10 @@ class Tips(FromNotebooks):
 
     def markdown(self) -> list[str]:
         text = ["::::{container} tips"]
-        for caption, paths in claims.parts():
+        for caption, paths in contents.parts():
             text += [f"**{caption}**", ""]
             for path in paths:
-                title, times = claims.title_and_times(path)
+                title, times = contents.title_and_times(path)
                 read, tasks = re.findall(r"\d+", times)
                 text.append(f"- [{title}](../notebooks/{path.name})  ")
                 text.append(
@@ -40,9 +41,9 @@ class Recipes(FromNotebooks):
 
     def markdown(self) -> list[str]:
         text = []
-        for path in claims.notebooks():
-            title, _ = claims.title_and_times(path)
-            for cell in claims.cells(path):
+        for path in contents.notebooks():
+            title, _ = contents.title_and_times(path)
+            for cell in contents.cells(path):
                 if "recipe" in cell["metadata"].get("tags", []):
                     text += [f"## [{title}](../notebooks/{path.name})", ""]
                     text += [one_line(path), ""]
@@ -56,11 +57,11 @@ class WrongAndRight(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        path = claims.ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
+        path = contents.ROOT / "notebooks" / f"{self.arguments[0]}.ipynb"
         self.env.note_dependency(str(path))
         return [
             nodes.container("", *_blocks(cell), classes=["cell", f"tag_{tag}"])
-            for cell in claims.cells(path)
+            for cell in contents.cells(path)
             for tag in ("wrong", "right")
             if tag in cell["metadata"].get("tags", [])
         ]
@@ -82,7 +83,7 @@ class Verdicts(SphinxDirective):
     """``:::{verdicts}``: how many claims there are of each verdict, as a bar and a key."""
 
     def run(self) -> list[nodes.Node]:
-        paths = claims.notebooks()
+        paths = contents.notebooks()
         for path in paths:
             self.env.note_dependency(str(path))
         found = [claim.verdict for path in paths for claim in claims.claims(path)]
@@ -110,7 +111,7 @@ class StoredWidget(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         tip, name = self.arguments
-        path = claims.ROOT / "notebooks" / f"{tip}.ipynb"
+        path = contents.ROOT / "notebooks" / f"{tip}.ipynb"
         self.env.note_dependency(str(path))
         notebook = json.loads(path.read_text(encoding="utf-8"))
         state = notebook["metadata"]["widgets"][STATE_MIME]["state"]
@@ -127,7 +128,7 @@ class StoredWidget(SphinxDirective):
 
 def one_line(path: Path) -> str:
     """Return what a chapter promises: "You can ..."."""
-    promise = claims.cells(path)[0]["source"].splitlines()[-1]
+    promise = contents.cells(path)[0]["source"].splitlines()[-1]
     return promise.replace("After this chapter you can", "You can", 1)
 
 

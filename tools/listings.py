@@ -12,14 +12,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import contents
 from whole_file import write_whole
 
-ROOT = claims.ROOT
+ROOT = contents.ROOT
 
 
 def tips() -> str:
     """Return the README's table: each tip with its notebook and its verdicts."""
-    found = {path: claims.claims(path) for path in claims.notebooks()}
+    found = {path: claims.claims(path) for path in contents.notebooks()}
     total = [claim for rows in found.values() for claim in rows]
     lines = [
         f"{len(found)} tips, with {len(total)} claims checked: {claims.summary(total)}.",
@@ -28,7 +29,7 @@ def tips() -> str:
         "| --- | --- | --- |",
     ]
     for path, rows in found.items():
-        title, _ = claims.title_and_times(path)
+        title, _ = contents.title_and_times(path)
         notebook = f"[{path.stem}](notebooks/{path.name})"
         lines.append(f"| {title} | {notebook} | {claims.summary(rows)} |")
     return "\n".join(lines)

@@ -12,9 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 
-DATA = claims.ROOT / "book/data/moved.yml"
+DATA = contents.ROOT / "book/data/moved.yml"
 
 
 @cache  # each page asks for its own

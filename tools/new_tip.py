@@ -24,12 +24,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 import listings
 from set_up import set_up_code
 from whole_file import write_whole
 
-ROOT = claims.ROOT
+ROOT = contents.ROOT
 TEMPLATES = Path(__file__).parent / "new_tip"
 # A cell of chapter.md: a fenced block with its tags, or the Markdown between two of them.
 FENCE = re.compile(r"^```python(.*)\n((?:.*\n)*?)```\n|^---\n", re.M)
@@ -55,7 +55,7 @@ def require_new(tip: str, part: str | None) -> str:
             f"new_tip: TIP must be a new name, got {tip!r}, and {taken[0]} exists. "
             "Choose another name, or delete what is left of the old tip."
         )
-    captions = [caption for caption, _ in claims.parts()]
+    captions = [caption for caption, _ in contents.parts()]
     if part and part not in captions:
         raise ValueError(
             f"new_tip: PART must be one of {', '.join(captions)}, got {part!r}. For a "
@@ -114,7 +114,7 @@ def insert_after(path: Path, link: str) -> tuple[str, str]:
 
 def connections(tip: str, part: str) -> tuple[dict[str, str], str]:
     """Return the files that lead to the new chapter, changed, and its own **Next.**"""
-    previous = dict(claims.parts())[part][-1]
+    previous = dict(contents.parts())[part][-1]
     title = filled("chapter.md", tip).splitlines()[0].removeprefix("# ")
     changed, onward = insert_after(previous, f"**Next.** [{title}]({tip}.ipynb)")
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import claims
+import contents
 import yaml
 from docutils import nodes
 from markdown_it import MarkdownIt
@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-DATA = claims.ROOT / "book/data/symptoms.yml"
+DATA = contents.ROOT / "book/data/symptoms.yml"
 ROWS = "trouble-rows.js"
 INLINE = MarkdownIt()
 
@@ -63,8 +63,8 @@ def _place(row: str, text: str, chapters: dict) -> Place:
 @cache
 def places(chapter: str) -> dict[str, str]:
     """Return the headings of a chapter by the id that each has on its page."""
-    path = claims.ROOT / "notebooks" / f"{chapter}.ipynb"
-    cells = claims.cells(path)
+    path = contents.ROOT / "notebooks" / f"{chapter}.ipynb"
+    cells = contents.cells(path)
     text = "\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
     found = re.findall(r"^#{2,3} (.+)$", text, re.M)
     return {nodes.make_id(name.replace("`", "")): name for name in found}
@@ -234,7 +234,7 @@ class Symptoms(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(DATA))
-        for path in claims.notebooks():
+        for path in contents.notebooks():
             self.env.note_dependency(str(path))
         return [nodes.raw("", self.html(self.arguments[0]), format="html")]
 

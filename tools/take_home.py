@@ -12,9 +12,9 @@ from textwrap import dedent
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-import claims
+import contents
 
-ROOT = claims.ROOT
+ROOT = contents.ROOT
 
 
 class Helper(NamedTuple):
@@ -117,7 +117,9 @@ def _chapter(name: str, mates: tuple[str, ...]) -> Path:
 @cache
 def _texts() -> dict[Path, str]:
     """Return what the cells of each notebook say, read once for all names."""
-    sources = {p: [c["source"] for c in claims.cells(p)] for p in claims.notebooks()}
+    sources = {
+        p: [c["source"] for c in contents.cells(p)] for p in contents.notebooks()
+    }
     return {path: "\n\n".join(texts) for path, texts in sources.items()}
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 
-import claims
+import contents
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,7 +69,7 @@ def test_theme_switch_changes_the_palette(visit):
 
 
 def test_previous_and_next_lead_through_the_book(book):
-    pages = [book / f"{name}.html" for name in claims.pages()]
+    pages = [book / f"{name}.html" for name in contents.pages()]
     for page, target in zip(pages, [*pages[1:], None], strict=True):
         links = re.findall(
             r'class="right-next"\s+href="([^"]+)"', page.read_text("utf-8")

@@ -6,7 +6,7 @@ import io
 import re
 from types import SimpleNamespace
 
-import claims
+import contents
 import formulas
 import page_head
 import page_style
@@ -175,7 +175,7 @@ def test_every_page_has_a_description_of_its_own(texts):
 
 
 def test_description_of_a_chapter_is_its_lead(texts):
-    lead = claims.cells(ROOT / "notebooks/k_fold.ipynb")[1]["source"]
+    lead = contents.cells(ROOT / "notebooks/k_fold.ipynb")[1]["source"]
     text = meta(texts["notebooks/k_fold.html"], "description")
     assert text.startswith(lead[:40])
     assert meta(texts["book/index.html"], "description").endswith("out of date.")

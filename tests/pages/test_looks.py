@@ -3,6 +3,7 @@
 import re
 
 import claims
+import contents
 import index_page
 import nbformat
 import pytest
@@ -70,7 +71,9 @@ def test_print_is_light_whole_and_without_navigation(visit):
 
 def test_index_counts_the_claims_of_each_verdict(visit):
     page = visit("book/index.html").page
-    found = [row.verdict for path in claims.notebooks() for row in claims.claims(path)]
+    found = [
+        row.verdict for path in contents.notebooks() for row in claims.claims(path)
+    ]
     key = page.locator(".verdict-key li").all_inner_texts()
     expected = [f"{v} {found.count(v)}" for v in claims.VERDICTS if v in found]
     assert key == expected
@@ -81,10 +84,10 @@ def test_index_counts_the_claims_of_each_verdict(visit):
 
 def test_index_shows_each_tip_with_one_line(visit):
     tips = visit("book/index.html").page.locator(".tips li").all_inner_texts()
-    paths = claims.notebooks()
+    paths = contents.notebooks()
     assert len(tips) == len(paths)
     for path, tip in zip(paths, tips, strict=True):
-        title, times = claims.title_and_times(path)
+        title, times = contents.title_and_times(path)
         assert tip.startswith(title.replace("`", "")), path.name
         read, tasks = re.findall(r"\d+", times)
         assert tip.endswith(f"{read} min to read, {tasks} of exercises"), path.name
@@ -102,7 +105,7 @@ def test_index_has_a_widget_that_answers_a_guess(visit):
 
 def test_index_shows_the_two_cells_of_the_first_chapter(visit):
     page = visit("book/index.html").page
-    first = nbformat.read(claims.notebooks()[0], as_version=4)
+    first = nbformat.read(contents.notebooks()[0], as_version=4)
     for tag in ("wrong", "right"):
         (cell,) = (c for c in first.cells if tag in c.metadata.get("tags", []))
         shown = page.locator(f".hero .tag_{tag} pre").all_inner_texts()
@@ -126,9 +129,9 @@ def test_one_line_is_the_promise(tmp_path):
 
 
 def test_cells_are_those_that_nbformat_reads():
-    for path in claims.notebooks():
+    for path in contents.notebooks():
         expected = nbformat.read(path, as_version=4).cells
-        found = claims.cells(path)
+        found = contents.cells(path)
         assert [c["source"] for c in found] == [c.source for c in expected]
 
 

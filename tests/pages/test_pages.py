@@ -3,6 +3,7 @@
 import re
 
 import claims
+import contents
 import glossary
 import listings
 import moved
@@ -13,7 +14,7 @@ from repository import ROOT
 def test_every_measured_claim_is_on_the_fact_check_page(book):
     html = (book / "book/fact_check.html").read_text("utf-8")
     text = re.sub(r"<[^>]+>", "", html).replace("’", "'")
-    found = [row for path in claims.notebooks() for row in claims.claims(path)]
+    found = [row for path in contents.notebooks() for row in claims.claims(path)]
     for row in found:
         plain = re.sub(r"[`*]|\]\([^)]*\)|\[", "", row.claim)
         assert plain in text.replace("&amp;", "&"), (
@@ -25,7 +26,9 @@ def test_every_measured_claim_is_on_the_fact_check_page(book):
 
 def test_fact_check_shows_one_verdict_at_a_time(visit):
     page = visit("book/fact_check.html").page
-    found = [row.verdict for path in claims.notebooks() for row in claims.claims(path)]
+    found = [
+        row.verdict for path in contents.notebooks() for row in claims.claims(path)
+    ]
     rows = page.locator("tbody tr:visible")
     assert rows.count() == len(found)
     page.get_by_label("wrong").check()
@@ -39,8 +42,8 @@ def test_recipes_are_the_chapters_own_cells(visit):
     page = visit("book/recipes.html").page
     expected = [
         cell["source"]
-        for path in claims.notebooks()
-        for cell in claims.cells(path)
+        for path in contents.notebooks()
+        for cell in contents.cells(path)
         if "recipe" in cell["metadata"].get("tags", [])
     ]
     assert expected
@@ -78,7 +81,7 @@ def test_verdict_stands_once():
 
 def test_all_claims_of_the_notes_are_there():
     """None is dropped on the way."""
-    measured = [row for path in claims.notebooks() for row in claims.claims(path)]
+    measured = [row for path in contents.notebooks() for row in claims.claims(path)]
     assert len(measured) >= 47, (
         f"the notes make 47 claims, and the chapters' tables hold {len(measured)}. "
         "Put the lost one back."

@@ -6,7 +6,7 @@ import types
 import warnings
 from functools import cache
 
-import claims
+import contents
 import pytest
 import raised
 import symptoms
@@ -114,7 +114,7 @@ def test_each_row_stands_once():
     assert not lost, f"tests/pages/raised.py: no row is named like {lost}."
 
 
-@pytest.mark.parametrize("path", claims.notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", contents.notebooks(), ids=lambda p: p.stem)
 def test_every_chapter_is_in_the_symptom_index(path):
     count = sum(path.stem in row_id(row) for row in ROWS.values())
     assert count >= 3, (

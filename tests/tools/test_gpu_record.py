@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import gpu as benchmark
 import pytest
 import torch
-from claims import notebooks
+from contents import notebooks
 from repository import ROOT
 from torch import nn
 

@@ -5,7 +5,7 @@ import io
 import tokenize
 
 import pytest
-from claims import notebooks
+from contents import notebooks
 from repository import ROOT
 
 HELPERS = ROOT / "helpers"

@@ -8,7 +8,7 @@ import sys
 import check_tip
 import new_tip
 import pytest
-from claims import notebooks
+from contents import notebooks
 from repository import ROOT, copy_product
 
 

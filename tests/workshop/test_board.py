@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import board
-import claims
+import contents
 import lesson
 import memory
 import pytest
@@ -19,7 +19,7 @@ from repository import ROOT
 from helpers.exercises.number_box import AnswerBox
 from helpers.exercises.table_box import AnswerTable
 
-PATHS = claims.notebooks()[:2]
+PATHS = contents.notebooks()[:2]
 PREFIX = "/services/room/"
 NAME = f"{PATHS[0].stem}.{lesson.exercises(PATHS[0])[0].check}"
 SEATS = [f"{n:016x}" for n in range(4)]

@@ -2,7 +2,7 @@
 
 import re
 
-import claims
+import contents
 import pytest
 
 pytestmark = (
@@ -16,7 +16,7 @@ def printed(book, tmp_path_factory):
     import handout
 
     folder = tmp_path_factory.mktemp("workshop") / "handout"
-    handout.write(folder, book, claims.notebooks())
+    handout.write(folder, book, contents.notebooks())
     return folder
 
 
@@ -39,7 +39,7 @@ def squeezed(text):
 
 def test_outline_has_every_page_of_the_book_and_its_sections(reader):
     tops = [each for each in reader.outline if not isinstance(each, list)]
-    titles = [claims.title_and_times(path)[0] for path in claims.notebooks()]
+    titles = [contents.title_and_times(path)[0] for path in contents.notebooks()]
     found = [top.title for top in tops]
     assert [t for t in titles if t.replace("`", "") not in found] == []
     assert len(reader.pages) > 150
@@ -68,8 +68,8 @@ def test_links_stay_in_the_file_or_lead_outside(reader):
 
 
 def test_code_is_printed_to_its_last_column(text):
-    for path in claims.notebooks():
-        for cell in claims.cells(path):
+    for path in contents.notebooks():
+        for cell in contents.cells(path):
             tags = set(cell["metadata"].get("tags", []))
             if cell["cell_type"] == "code" and not tags & {"hide-cell", "hide-input"}:
                 for line in cell["source"].splitlines():
@@ -77,14 +77,14 @@ def test_code_is_printed_to_its_last_column(text):
 
 
 def test_no_solution_is_printed_and_folds_are_open(text):
-    for path in claims.notebooks():
-        for cell in claims.cells(path):
+    for path in contents.notebooks():
+        for cell in contents.cells(path):
             if "solution" in cell["metadata"].get("tags", []):
                 assert squeezed(cell["source"].partition("\n")[2]) not in text, (
                     path.stem
                 )
     assert "✓Correct:" not in text
-    assert text.count("Whatyousaw") >= len(claims.notebooks())
+    assert text.count("Whatyousaw") >= len(contents.notebooks())
 
 
 def test_recipes_fit_on_two_sheets(printed):
@@ -93,10 +93,10 @@ def test_recipes_fit_on_two_sheets(printed):
     pages = PdfReader(printed / "recipes.pdf").pages
     assert len(pages) <= 2
     said = squeezed("".join(page.extract_text() for page in pages))
-    for path in claims.notebooks():
+    for path in contents.notebooks():
         (recipe,) = (
             cell["source"]
-            for cell in claims.cells(path)
+            for cell in contents.cells(path)
             if "recipe" in cell["metadata"].get("tags", [])
         )
         assert squeezed(recipe.splitlines()[-1]) in said, path.stem

@@ -2,7 +2,7 @@
 
 import importlib
 
-import claims
+import contents
 import hints
 import lesson
 import pytest
@@ -11,7 +11,7 @@ from repository import ROOT
 from helpers.exercises.number import NumberCheck
 from helpers.exercises.table import TableCheck
 
-CHAPTERS = [pytest.param(p, id=p.stem) for p in claims.notebooks()]
+CHAPTERS = [pytest.param(p, id=p.stem) for p in contents.notebooks()]
 
 
 @pytest.mark.parametrize("path", CHAPTERS)

@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 
-import claims
+import contents
 import nbformat
 import psutil
 import pytest
@@ -95,7 +95,7 @@ def room(tmp_path_factory):
     """A room for two, with one chapter."""
     import room
 
-    paths = [p for p in claims.notebooks() if p.stem == TIP]
+    paths = [p for p in contents.notebooks() if p.stem == TIP]
     (port,) = room.free_ports(1)
     homes = tmp_path_factory.mktemp("homes")
     before = set(psutil.pids())
@@ -149,7 +149,7 @@ def test_two_learners_run_a_notebook_and_the_board_counts_them(room, learners):
 
 
 def test_solution_of_one_learner_is_counted_as_correct(room, learners):
-    original = nbformat.read(claims.ROOT / f"notebooks/{TIP}.ipynb", as_version=4)
+    original = nbformat.read(contents.ROOT / f"notebooks/{TIP}.ipynb", as_version=4)
     solution = next(
         c for c in original.cells if "solution" in c.metadata.get("tags", [])
     )

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-import claims
+import contents
 import lesson
 import pytest
 import schedule
@@ -61,7 +61,7 @@ def test_long_day_has_a_lunch_around_noon():
 
 
 def test_whole_book_fits_into_two_days_and_a_morning_leaves_some_out():
-    book = [Chapter(p.stem, *lesson.minutes(p)) for p in claims.notebooks()]
+    book = [Chapter(p.stem, *lesson.minutes(p)) for p in contents.notebooks()]
     assert schedule.timetable(book, [8, 8]).left_out == []
     assert 0 < len(schedule.timetable(book, [3.5]).left_out) < len(book)
 

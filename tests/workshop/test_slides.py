@@ -1,6 +1,7 @@
 """Slides from a folder, without a server: all fits, lives, and obeys a clicker."""
 
 import claims
+import contents
 import deck
 import lesson
 import markup
@@ -9,7 +10,7 @@ import slides
 import vendor_reveal
 from visit import too_wide, violations, without_contrast
 
-CHAPTERS = claims.notebooks()
+CHAPTERS = contents.notebooks()
 QUICK = CHAPTERS[0]
 SCREEN = {"width": 1280, "height": 720}
 READY = """() => window.Reveal?.isReady() && document.querySelector(".fit").style.zoom &&
@@ -82,7 +83,7 @@ def test_every_slide_fits_and_every_widget_lives(present, path):
     assert [s for s in found if s["bottom"] > 720 or s["right"] > 1280] == []
     assert [s for s in found if s["zoom"] < 0.55] == []  # 16 px, too small for a room
     views = page.locator(".mp-view[data-ready]").count()
-    shown = [c for c in claims.cells(path) if c["cell_type"] == "code"]
+    shown = [c for c in contents.cells(path) if c["cell_type"] == "code"]
     shown = [c for c in shown if "hide-cell" not in c["metadata"].get("tags", [])]
     assert views == sum(len(markup.models(cell)) for cell in shown) > 0
     assert page.errors == []

@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import claims
+import contents
 import nbclient
 import nbformat
 import pytest
 import student
 from repository import ROOT
 
-CHAPTERS = [path.stem for path in claims.notebooks()]
+CHAPTERS = [path.stem for path in contents.notebooks()]
 QUICK = "softmax_dim"
 
 
@@ -20,7 +20,7 @@ QUICK = "softmax_dim"
 def copies(tmp_path_factory):
     """The folder of all student copies."""
     folder = tmp_path_factory.mktemp("workshop") / "student"
-    student.write(folder, claims.notebooks())
+    student.write(folder, contents.notebooks())
     return folder
 
 

@@ -3,11 +3,11 @@
 import re
 import zipfile
 
-import claims
+import contents
 import pytest
 
 pytestmark = pytest.mark.workshop  # needs requirements-workshop.txt
-CHAPTERS = claims.notebooks()[:2]
+CHAPTERS = contents.notebooks()[:2]
 
 
 def fake_handout(folder, built, paths):
@@ -46,7 +46,9 @@ def test_links_of_its_own_pages_lead_somewhere(kit):
 
 def test_timetable_is_of_the_chosen_chapters(kit):
     text = (kit / "timetable.html").read_text("utf-8")
-    titles = [claims.title_and_times(p)[0].split("`")[0] for p in claims.notebooks()]
+    titles = [
+        contents.title_and_times(p)[0].split("`")[0] for p in contents.notebooks()
+    ]
     assert [t in text for t in titles] == [True, True] + [False] * (len(titles) - 2)
     assert "a guess" in text
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import chosen
-import claims
+import contents
 import lesson
 
 from helpers.notebook import style
@@ -117,7 +117,7 @@ def rows(paths: list[Path]) -> tuple[list[str], str]:
     """Return the names of all exercises, and the lines of the board's table."""
     names, lines = [], []
     for path in paths:
-        title = html.escape(claims.title_and_times(path)[0].replace("`", ""))
+        title = html.escape(contents.title_and_times(path)[0].replace("`", ""))
         lines.append(
             f'<tr class="chapter"><th colspan="4" scope="rowgroup">{title}</th></tr>'
         )

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import claims
+import contents
 
-OUTPUT = claims.ROOT / "_workshop"
+OUTPUT = contents.ROOT / "_workshop"
 
 
 def chapters(names: list[str]) -> list[Path]:
@@ -20,7 +20,7 @@ def chapters(names: list[str]) -> list[Path]:
     Raises:
         ValueError: if the book has no chapter of a name.
     """
-    known = {path.stem: path for path in claims.notebooks()}
+    known = {path.stem: path for path in contents.notebooks()}
     for name in names:
         if name not in known:
             raise ValueError(

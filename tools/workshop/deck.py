@@ -13,6 +13,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import contents
 import lesson
 import markup
 from lesson import Piece
@@ -76,7 +77,7 @@ def stepwise(items: list[str]) -> str:
 
 
 def _title(path: Path) -> Column:
-    title, times = claims.title_and_times(path)
+    title, times = contents.title_and_times(path)
     opening = [p.text for p in lesson.pieces(path) if not p.section and not p.cell]
     promise = re.search(r"^After this chapter you can .*", opening[0], re.M)
     lead = opening[-1]

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import browser
 import chosen
-import claims
+import contents
 import one_pdf
 from whole_file import whole_folder
 
-BUILT = claims.ROOT / "_build" / "html"
+BUILT = contents.ROOT / "_build" / "html"
 LEFT_OUT = {"book/teach", "book/index"}
 PAPER = {"format": "A4", "tagged": True, "print_background": True}
 MARGIN = {"top": "16mm", "bottom": "16mm", "left": "17mm", "right": "17mm"}
@@ -154,7 +154,7 @@ def write(folder: Path, built: Path, paths: list[Path]) -> None:
     """Write recipes.pdf and book.pdf."""
     if not (built / "index.html").exists():
         raise ValueError(f"{built}: the book is not built. Type `make html`.")
-    names = [name for name in claims.pages() if name not in LEFT_OUT]
+    names = [name for name in contents.pages() if name not in LEFT_OUT]
     with whole_folder(folder) as new, launched() as chromium:
         print_recipes(chromium, built, new / "recipes.pdf", paths)
         print_book(chromium, built, new / "book.pdf", names)

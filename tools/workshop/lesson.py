@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import claims
+import contents
 
 SHORT_ANSWER, SEE_IT = "The short answer", "See it"
 TRAPS, EXERCISES = "Traps", "Exercises"
@@ -45,7 +46,7 @@ class Exercise(NamedTuple):
 def pieces(path: Path) -> Iterator[Piece]:
     """Return a notebook's pieces in order; prose is cut at its headings."""
     section = below = ""
-    for cell in claims.cells(path):
+    for cell in contents.cells(path):
         if cell["cell_type"] == "code":
             yield Piece(section, below, cell["source"], cell)
             continue
@@ -64,7 +65,7 @@ def minutes(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: if the line under the title does not hold both.
     """
-    found = re.findall(r"(\d+) minutes", claims.title_and_times(path)[1])
+    found = re.findall(r"(\d+) minutes", contents.title_and_times(path)[1])
     if len(found) != 2:
         raise ValueError(
             f"{path.name}: the line under the title must read '*N minutes to read · "
@@ -165,7 +166,9 @@ def exercises(path: Path) -> list[Exercise]:
 
 def earlier(path: Path) -> list[Path]:
     """Return the chapters before this one in the book to which its text refers."""
-    before = {p.name: p for p in claims.notebooks()[: claims.notebooks().index(path)]}
+    before = {
+        p.name: p for p in contents.notebooks()[: contents.notebooks().index(path)]
+    }
     prose = "\n".join(p.text for p in pieces(path) if p.cell is None)
     told = prose.partition("**Next.**")[0]
     return [p for name, p in before.items() if f"]({name}" in told]

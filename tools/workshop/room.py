@@ -33,7 +33,7 @@ import memory
 import student
 
 HERE = Path(__file__).parent
-ROOT = chosen.claims.ROOT
+ROOT = chosen.contents.ROOT
 HOMES = ROOT / "_room"
 # Where `make room` installs it; another one on the path will do as well.
 PROXY = ROOT / ".venv" / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import chosen
-import claims
+import contents
 import markup
 from deck import Column, Slide, deck
 from whole_file import whole_folder
@@ -36,7 +36,7 @@ SHARED = [
     *(HERE / "reveal").iterdir(),
     HERE / "slides.css",
     HERE / "slides.js",
-    claims.ROOT / "book/assets/widgets.js",
+    contents.ROOT / "book/assets/widgets.js",
 ]
 PAGE = """<!doctype html>
 <html lang="en">
@@ -75,7 +75,7 @@ def page(path: Path, solutions: bool = False) -> str:
         mime=STATE,
         state=state(path),
     )
-    return whole_page(claims.title_and_times(path)[0], body)
+    return whole_page(contents.title_and_times(path)[0], body)
 
 
 def whole_page(title: str, body: str) -> str:
@@ -97,7 +97,7 @@ def state(path: Path) -> str:
     """Return the stored state of the widgets that the slides show."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     stored = notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
-    code = [cell for cell in claims.cells(path) if cell["cell_type"] == "code"]
+    code = [cell for cell in contents.cells(path) if cell["cell_type"] == "code"]
     shown = [model for cell in code for model in markup.models(cell)]
     # So that no text in it can end the script.
     return json.dumps({"state": {m: stored[m] for m in shown}}).replace("<", r"\u003c")
@@ -107,7 +107,7 @@ def contents(paths: list[Path]) -> str:
     """Return the page that leads to the decks."""
     links = "\n".join(
         f'<li><a href="{path.stem}.html">'
-        f"{markup.inline(claims.title_and_times(path)[0])}</a></li>"
+        f"{markup.inline(contents.title_and_times(path)[0])}</a></li>"
         for path in paths
     )
     body = f'<main class="contents"><h1>Slides</h1>\n<ol>\n{links}\n</ol></main>'

@@ -22,7 +22,7 @@ import chosen
 import set_address
 from whole_file import whole_folder
 
-ROOT = chosen.claims.ROOT
+ROOT = chosen.contents.ROOT
 # The only page beside the chapters that JupyterLab shows as it is meant.
 GLOSSARY = "../book/glossary.md"
 LINK = re.compile(

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 import claims
+import contents
 import hints
 import index_page
 import lesson
@@ -30,7 +31,7 @@ class Timetable(FromNotebooks):
 
     def markdown(self) -> list[str]:
         hours = [float(h) for h in self.arguments[0].split()]
-        return timetable(claims.notebooks(), hours)
+        return timetable(contents.notebooks(), hours)
 
 
 class MeasuredTimes(FromNotebooks):
@@ -41,9 +42,9 @@ class MeasuredTimes(FromNotebooks):
             "| Chapter | Talk, planned | Talk, taken | Exercises, planned | taken |"
         ]
         text.append("| --- | --- | --- | --- | --- |")
-        for path in claims.notebooks():
+        for path in contents.notebooks():
             read, exercises = lesson.minutes(path)
-            title, _ = claims.title_and_times(path)
+            title, _ = contents.title_and_times(path)
             text.append(f"| {title} | {talk(read)} | | {exercises} | |")
         return text
 
@@ -52,14 +53,14 @@ class ChapterByChapter(FromNotebooks):
     """``:::{chapter-by-chapter}``: what a teacher wants to know of each chapter."""
 
     def markdown(self) -> list[str]:
-        return [line for path in claims.notebooks() for line in plan(path)]
+        return [line for path in contents.notebooks() for line in plan(path)]
 
 
 def timetable(paths: list[Path], hours: list[float]) -> list[str]:
     """Return a timetable of some chapters as Markdown."""
     found = schedule.timetable(
         [
-            schedule.Chapter(claims.title_and_times(path)[0], *lesson.minutes(path))
+            schedule.Chapter(contents.title_and_times(path)[0], *lesson.minutes(path))
             for path in paths
         ],
         hours,
@@ -86,13 +87,13 @@ def row(entry: schedule.Entry) -> str:
 
 def plan(path: Path) -> list[str]:
     """Return one chapter's part of the page as Markdown."""
-    title, _ = claims.title_and_times(path)
+    title, _ = contents.title_and_times(path)
     read, exercises = lesson.minutes(path)
     head = (
         f"{index_page.one_line(path)} Talk {talk(read)} minutes, exercises {exercises}."
     )
     back = ", ".join(
-        f"[{claims.title_and_times(p)[0]}](../notebooks/{p.name})"
+        f"[{contents.title_and_times(p)[0]}](../notebooks/{p.name})"
         for p in lesson.earlier(path)
     )
     text = [
@@ -136,7 +137,7 @@ def to_vote_on(path: Path) -> list[str]:
 
 def wrong_answers(path: Path) -> list[str]:
     """Return each exercise's likely wrong answers and its solution."""
-    check = claims.ROOT / f"helpers/chapters/{path.stem}/check.py"
+    check = contents.ROOT / f"helpers/chapters/{path.stem}/check.py"
     tasks = lesson.exercises(path)
     said = [hints.hints(check, task.check) for task in tasks]
     exercises = Counter(hint for each in said for hint in dict.fromkeys(each))
