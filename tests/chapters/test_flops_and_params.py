@@ -13,6 +13,33 @@ from helpers.chapters.flops_and_params import LayerCost, check
 from helpers.flops import count_macs
 from helpers.widgets.base import STATE_MIME
 
+# --- what the chapter relies on ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.TransformerEncoderLayer(64, 4, 128, batch_first=True),
+        nn.LSTM(64, 64),
+        nn.GRU(64, 64),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_the_meta_device_has_no_fused_kernels(model):
+    tokens = torch.rand(1, 16, 64)
+    macs = count_macs(model.eval(), tokens).macs
+    assert counted(model.to("meta"), tokens.to("meta")) == macs > 0
+
+
+def test_element_wise_work_is_a_quarter_in_a_narrow_mobile_network():
+    from torchvision.models import mobilenet_v2
+
+    with torch.device("meta"):
+        model, x = mobilenet_v2(width_mult=0.25).eval(), torch.rand(1, 3, 224, 224)
+    macs = counted(model, x)
+    assert by_thop(model, x) / macs - 1 == pytest.approx(0.245, abs=5e-4)
+
+
 # --- the checks ----------------------------------------------------------------------
 
 
@@ -77,6 +104,19 @@ def per_image(count):
     return lambda model, x: count(model, x) / len(x)
 
 
+def always_back_to_train(model, x):
+    macs = per_image(counted)(model.eval(), x)
+    model.train()
+    return macs
+
+
+def back_to_its_mode(model, x):
+    was_training = model.training
+    macs = per_image(counted)(model.eval(), x)
+    model.train(was_training)
+    return macs
+
+
 def leaving_buffers(model, x):
     model.register_buffer("total_ops", torch.zeros(1))
     return of_a_copy(per_image(counted))(model, x)
@@ -124,6 +164,8 @@ def with_hooks(model, x):
             lambda model, x: per_image(counted)(model.eval(), x),
             "✗ Hint: the count is right, but the model came in train() mode",
         ),
+        (always_back_to_train, "✗ Hint: a model that comes in eval() mode should stay"),
+        (back_to_its_mode, "✓ Correct"),
         (of_a_copy(per_image(counted)), "✓ Correct"),
         (of_a_copy(lambda m, x: counted(m, x[:1])), "✓ Correct"),
         (lambda m, x: count_macs(m, x, per_sample=True).macs, "✓ Correct"),

@@ -32,6 +32,47 @@ def test_autocast_for_cuda_takes_the_wider_of_two_types():
         assert torch.dot((weight @ weight)[0], weight[0]).dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("unscale", "message"),
+    [
+        (True, "unscale_\\(\\) is being called after step\\(\\)"),
+        (False, "step\\(\\) has already been called since the last update\\(\\)"),
+    ],
+)
+def test_a_missing_update_is_an_error_at_the_next_batch(unscale, message):
+    scaler = torch.amp.GradScaler("cpu")
+    weight = nn.Parameter(torch.tensor([1.0]))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+
+    def step():
+        optimizer.zero_grad()
+        scaler.scale(weight.sum()).backward()
+        if unscale:
+            scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+
+    step()
+    with pytest.raises(RuntimeError, match=message):
+        step()
+
+
+def test_adam_hides_that_scaled_gradients_are_clipped():
+    moved = {}
+    for make in (torch.optim.SGD, torch.optim.Adam):
+        for unscale in (False, True):
+            scaler = torch.amp.GradScaler("cpu")
+            weight = nn.Parameter(torch.tensor([1.0]))
+            optimizer = make([weight], lr=0.1)
+            scaler.scale(weight.sum()).backward()
+            if unscale:
+                scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_([weight], 1.0)
+            scaler.step(optimizer)
+            moved[make, unscale] = 1.0 - weight.item()
+    assert moved[torch.optim.SGD, False] < 1e-4 * moved[torch.optim.SGD, True]
+    assert moved[torch.optim.Adam, False] > 0.99 * moved[torch.optim.Adam, True]
+
+
 def test_scaler_scales_on_the_cpu():
     scaler = torch.amp.GradScaler("cpu")
     assert scaler.is_enabled()

@@ -114,4 +114,8 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
         return hint("the count is right, but BatchNorm's statistics have moved.")
     if not all(module.training for module in model.modules()):
         return hint("the count is right, but the model came in train() mode.")
+    model.eval()
+    fn(model, images)
+    if any(module.training for module in model.modules()):
+        return hint("a model that comes in eval() mode should stay in it.")
     return correct("MACs of one image, and the model is as it was.")
