@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    import torch
     from torch import nn
 
 
@@ -59,3 +60,8 @@ def has_loading_code(model: nn.Module) -> bool:
     plain = (nn.Module._load_from_state_dict, _NormBase._load_from_state_dict)
     own = any(type(m)._load_from_state_dict not in plain for m in model.modules())
     return own or any(loading_hooks(model))
+
+
+def has_scaled(scaler: torch.amp.GradScaler) -> bool:
+    """Whether a gradient scaler has multiplied anything yet: its first call sets this."""
+    return scaler._scale is not None

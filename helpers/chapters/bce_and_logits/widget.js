@@ -28,8 +28,9 @@ export function samples(f, y, [low, high], count = 800) {
 function question(y, guess) {
   if (guess === null)
     return (
-      `The truth is class ${y}. From which logit ${y ? "down" : "up"} does sigmoid + BCELoss send ` +
-      "less than half of the gradient that it should? Put the dotted line there, then lock your guess."
+      `The truth is class ${y}. From which logit ${y ? "down" : "up"} does sigmoid + BCELoss ` +
+      "send less than half of the gradient that it should? Put the dotted line there, then " +
+      "lock your guess."
     );
   const found = format(cliff(y), 2);
   return `Your guess: ${format(guess, 2)}. It happens at ${found}. Now drag the line.`;

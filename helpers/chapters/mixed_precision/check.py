@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from helpers._torch_internals import has_scaled
 from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
     AttemptFailed,
@@ -160,7 +161,7 @@ def train_step(fn: Callable[..., None]) -> Verdict:
         return hint("the weights move by scaled gradients. Who divides by the scale?")
     if not _close(moved, _expected()):
         return hint("the weights move, but not as after a step in float32.")
-    if case[2]._scale is None:  # it is set by the first `scale`
+    if not has_scaled(case[2]):
         return hint("the step is right, but no scaler: which call multiplies the loss?")
     if not clean:
         return hint(
