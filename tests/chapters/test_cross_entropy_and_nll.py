@@ -65,7 +65,31 @@ REPAIRS = [
     ),
     (ends_in_softmax, with_classes, largest, "○ Not yet: all outputs"),
     (torch.sigmoid, with_classes, largest, "○ Not yet: all outputs"),
-    (as_it_is, unchanged, read, "✗ Hint: your code raised"),
+    (torch.relu, with_classes, read, "✗ Hint: no output is below 0"),
+    (
+        as_it_is,
+        unchanged,
+        read,
+        "✗ Hint: loss_of raised “0D or 1D target tensor expected",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: nn.CrossEntropyLoss()(m(x), y.squeeze(1)),
+        read,
+        "✗ Hint: loss_of raised “expected target dtype",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: nn.CrossEntropyLoss()(m(x), y.long()),
+        read,
+        "✗ Hint: loss_of raised “0D or 1D target tensor expected",
+    ),
+    (
+        as_it_is,
+        with_classes,
+        lambda m, x: m(x).softmax(dim=1).max(dim=1),
+        "✗ Hint: confidence must return a tensor, got max. Take its .values.",
+    ),
     (
         as_it_is,
         lambda m, x, y: nn.CrossEntropyLoss()(m(x).softmax(1), y[:, 0].long()),
@@ -319,6 +343,13 @@ def test_50_live_steps_are_torch_s(front_end, classes, rate):
             np.testing.assert_allclose(weights, theirs, rtol=1e-6, atol=1e-6)
 
 
+def test_answers_are_counted(front_end):
+    logits = [1, 0, 0, 3, 2, 1, 0, 0, 5]  # answers 0, 0 and 2
+    count = "m.neverAnswered(Float64Array.from(a), 3)"
+    assert front_end(SoftmaxTwice, count, logits) == 1
+    assert front_end(SoftmaxTwice, count, [*logits, 0, 9, 0]) == 0
+
+
 @pytest.mark.parametrize("classes", [2, 10])
 def test_floor_is_torch_s_loss_of_perfect_probabilities(front_end, classes):
     perfect = torch.eye(classes).double()[:1]
@@ -355,6 +386,7 @@ def test_live_training_shows_nothing_before_the_guess(mount):
     text = page.locator(".mp").inner_text
     page.get_by_role("button", name="One step").click()
     assert "Step 1 of 300" in text()
+    assert "The curves stay hidden until you guess" in text()
     assert "1.461" not in text()
     assert page.locator("path.mp-curve").count() == 1  # the reader's line alone
     assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
@@ -363,11 +395,12 @@ def test_live_training_shows_nothing_before_the_guess(mount):
     assert "Your guess: 0.50. Its floor is 1.461" in text()
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
-    (twice_loss, loss), (_, right) = [
+    (twice_loss, loss), (_, right), never = [
         row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()
     ]
     assert float(loss) < 1.461 < float(twice_loss)
     assert int(right.rstrip("%")) >= 85
+    assert never == ["1 of 10", "0 of 10"]
     page.get_by_label("2, odd or even").check()
     assert "2 classes: how low" in text()
     assert page.evaluate("window.state.guess") is None

@@ -49,8 +49,8 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
     if ((out >= 0) & (out <= 1)).all():
         sums = out.sum(dim=1)
         return not_yet(
-            f"all outputs lie from 0 to 1, and each row sums to {sums.min():.2f} to "
-            f"{sums.max():.2f}: the model returns probabilities."
+            f"all outputs lie from 0 to 1, and each row has a sum of "
+            f"{sums.min():.2f} to {sums.max():.2f}: the model returns probabilities."
         )
     asked = model.eval()(x)
     model.train()
@@ -60,7 +60,18 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
             "would be wrong. Return logits in both modes."
         )
     best = out.argmax(dim=1)
-    loss = loss_of(model, x, best[:, None].float())
+    if (out >= 0).all():
+        return hint(
+            "no output is below 0: something after the last layer still changes the "
+            "logits. Return them as the layer gives them."
+        )
+    try:
+        loss = loss_of(model, x, best[:, None].float())
+    except (RuntimeError, ValueError) as error:
+        return hint(
+            f"loss_of raised “{error}” The classes come as (N, 1) in floating point: "
+            "remove the second dimension, and make them whole numbers."
+        )
     if loss.shape != ():
         return hint(f"return the mean loss, one number, got shape {tuple(loss.shape)}.")
     log_probs = out.log_softmax(dim=1)  # also if they are log-probabilities already
@@ -85,7 +96,9 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
     p = confidence(model, x)
     top = log_probs.exp().max(dim=1).values
     if not isinstance(p, Tensor):
-        return hint(f"confidence must return a tensor, got {type(p).__name__}.")
+        values = " Take its .values." if hasattr(p, "values") else ""
+        got = type(p).__name__
+        return hint(f"confidence must return a tensor, got {got}.{values}")
     if p.shape != (16,):
         shape = tuple(p.shape)
         return hint(

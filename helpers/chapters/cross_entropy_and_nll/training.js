@@ -33,15 +33,30 @@ export function train(layers, { x, y }, classes, rate, lossOf) {
   return loss;
 }
 
+// How many classes the model answers for none of the digits.
+export function neverAnswered(logits, classes) {
+  const answers = new Set();
+  for (let n = 0; n < logits.length; n += classes) {
+    const row = logits.slice(n, n + classes);
+    answers.add(row.indexOf(Math.max(...row)));
+  }
+  return classes - answers.size;
+}
+
 const SIDES = [
   { role: "pitfall", name: "softmax first" },
   { role: "correct", name: "on logits" },
 ];
 
-function question(guess, classes) {
+function question(guess, classes, steps) {
+  if (guess === null && steps)
+    return (
+      "The curves stay hidden until you guess. How low can the loss get if a softmax comes " +
+      "first? Put the dotted line there, then lock it."
+    );
   if (guess === null)
     return (
-      `${classes} classes: how low can the loss get if a softmax stands in front? ` +
+      `${classes} classes: how low can the loss get if a softmax comes first? ` +
       "Put the dotted line there, then lock it."
     );
   const found = format(floor(classes), 3);
@@ -74,7 +89,7 @@ function render({ model, el: host }) {
   const prompt = el("p", { "aria-live": "polite" });
   const count = el("p", { class: "mp-soft" });
   const frame = el("div", { class: "mp-large" });
-  const table = modelTable(["loss now", "right, of 200 others"], SIDES);
+  const table = modelTable(["loss now", "right, of 200 others", "never answered"], SIDES);
 
   function begin() {
     const n = model.get("classes");
@@ -110,7 +125,7 @@ function render({ model, el: host }) {
     const hidden = guess === null;
     classes.set(n);
     line.set(at);
-    prompt.textContent = question(guess, n);
+    prompt.textContent = question(guess, n, steps);
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     const level = (role, loss) => ({ role, points: [0, STEPS].map((x) => [x, loss]) });
     const drawn = runs.map(({ curve }, i) => ({ role: SIDES[i].role, points: curve }));
@@ -118,11 +133,12 @@ function render({ model, el: host }) {
     chart.draw([level("reference", at), ...shown]);
     const ends = runs.map(({ curve }, i) => ({ role: SIDES[i].role, at: curve.at(-1) }));
     chart.dots(hidden || !steps ? [] : ends);
-    const right = ({ layers }) => accuracy(trace(layers, asked.x).at(-1), asked.y, n);
     const blank = hidden || !steps;
+    const tests = runs.map(({ layers }) => trace(layers, asked.x).at(-1));
     table.fill([
       runs.map(({ curve }) => (blank ? "–" : format(curve.at(-1)[1], 3))),
-      runs.map((run) => (blank ? "–" : `${format(100 * right(run), 0)}%`)),
+      tests.map((z) => (blank ? "–" : `${format(100 * accuracy(z, asked.y, n), 0)}%`)),
+      tests.map((z) => (blank ? "–" : `${neverAnswered(z, n)} of ${n}`)),
     ]);
     count.textContent = `Step ${steps} of ${STEPS}, ${learned.y.length} digits, plain SGD`;
   }

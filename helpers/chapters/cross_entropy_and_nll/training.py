@@ -25,7 +25,7 @@ class SoftmaxTwice(LiveTraining):
     """
 
     label = "Live training"
-    height_px = (742, 745)
+    height_px = (770, 779)
 
     classes = Enum([10, 2], 10).tag(sync=True)
     rate = Number(0.5, min=0.1, max=3).tag(sync=True)
