@@ -91,6 +91,33 @@ def test_train_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.train(attempt)))
 
 
+def both_in_one_backward(model, batches, joined=False):
+    """Train as asked, with one backward pass for two batches."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu")
+    for i in range(0, len(batches) - 1, 2):
+        pair = batches[i : i + 2]
+        if joined:
+            pair = [tuple(map(torch.cat, zip(*pair, strict=True)))]
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.float16):
+            loss = sum(F.cross_entropy(model(x), y) for x, y in pair) / len(pair)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        clip_grad_norm_(model.parameters(), 0.5)
+        scaler.step(optimizer)
+        scaler.update()
+    return scaler
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_train_accepts_two_batches_in_one_backward(joined):
+    def attempt(model, batches):
+        return both_in_one_backward(model, batches, joined)
+
+    assert repr(check.train(attempt)).startswith("✓ Correct")
+
+
 def halved(model, batches):
     model.half()
     return torch.amp.GradScaler("cpu")
@@ -113,7 +140,7 @@ def never_clearing(model, batches):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scaler = torch.amp.GradScaler("cpu")
     for i, (x, y) in enumerate(batches):
-        with torch.amp.autocast("cpu", dtype=torch.float16):
+        with torch.autocast("cpu", dtype=torch.float16):
             loss = F.cross_entropy(model(x), y) / 2
         scaler.scale(loss).backward()
         if i % 2 == 1:
@@ -195,7 +222,7 @@ def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
     scaler = torch.amp.GradScaler("cpu")
     for x, y in batches:
         optimizer.zero_grad()
-        with torch.amp.autocast("cpu", dtype=torch.float16):
+        with torch.autocast("cpu", dtype=torch.float16):
             loss = F.cross_entropy(model(x), y)
         scaler.scale(loss).backward()
         if unscale:
@@ -239,7 +266,7 @@ def clipped_while_scaled(model, batches):
     scaler = torch.amp.GradScaler("cpu")
     for x, y in batches:
         optimizer.zero_grad()
-        with torch.amp.autocast("cpu", dtype=torch.float16):
+        with torch.autocast("cpu", dtype=torch.float16):
             loss = F.cross_entropy(model(x), y)
         scaler.scale(loss).backward()
         clip_grad_norm_(model.parameters(), 0.5 * scaler.get_scale())

@@ -36,6 +36,7 @@ def random(*shape, seed=0):
         (10, "✗ Hint: those are the false alarms"),
         (20, "✗ Hint: those are the ones it missed"),
         (37.5, "✗ Hint: precision is no share of the support"),
+        (22.5, "✗ Hint: precision is hits / called: divide the hits by it"),
         (50 / 0.75, "✗ Hint: the support is not all hits"),
         (50, "✗ Hint: 50 is too large"),
     ],
@@ -86,6 +87,11 @@ def on_its_device(model, loader):
         return in_eval(once)(model, moved)
 
 
+def along_the_batch(model, loader):
+    pairs = [(y, model(x).argmax(dim=0)) for x, y in loader]
+    return f1(*(torch.cat(part) for part in zip(*pairs, strict=True)))
+
+
 def average(name):
     return lambda *args: f1_score(*predictions(*args), average=name)
 
@@ -111,6 +117,8 @@ def average(name):
             "✗ Hint: validate should return one number, f1_score's, got a str",
         ),
         (average(None), "✗ Hint: validate should return one number"),
+        (along_the_batch, "✗ Hint: Found input variables with inconsistent numbers"),
+        (lambda *args: [][0], "✗ Hint: your code raised IndexError"),
         (average("macro"), "✓ Correct"),
         (lambda *args: torch.tensor(average("macro")(*args)), "✓ Correct"),
         (counted, "✓ Correct"),

@@ -22,8 +22,9 @@ class Line(NamedTuple):
 LOOP = (
     Line(
         "from apex import amp",
-        "from torch.amp import GradScaler, autocast",
-        "PyTorch has both parts: autocast chooses the types, GradScaler scales.",
+        "import torch",
+        "PyTorch has both parts: torch.autocast chooses the types, torch.amp.GradScaler "
+        "scales.",
     ),
     Line(
         "from apex.optimizers import FusedAdam",
@@ -37,14 +38,14 @@ LOOP = (
     ),
     Line(
         'model, opt = amp.initialize(model, opt, opt_level="O1")',
-        "scaler = GradScaler(device)",
+        "scaler = torch.amp.GradScaler(device)",
         "Nothing is patched now: model and optimizer stay what they are.",
     ),
     Line("for x, y in loader:", "for x, y in loader:", "It stays."),
     Line("    opt.zero_grad()", "    opt.zero_grad()", "It stays."),
     Line(
         "    loss = F.cross_entropy(model(x), y)",
-        "    with autocast(device, dtype=torch.float16):\n"
+        "    with torch.autocast(device, dtype=torch.float16):\n"
         "        loss = F.cross_entropy(model(x), y)",
         "The casts happen inside this block alone. Model and loss belong in it.",
     ),
