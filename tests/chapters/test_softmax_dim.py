@@ -113,7 +113,21 @@ REPAIRS = [
         lambda m, s: m(s).argmax(-1).squeeze(),
         "✗ Hint: in a batch of one: act must return one action a state, got shape ()",
     ),
-    (over(-1), lambda m, s: m(s), "✗ Hint: for one state: act must return one action"),
+    (
+        over(-1),
+        lambda m, s: m(s),
+        "✗ Hint: for one state: act must return one action, got shape (2,)",
+    ),
+    (
+        over(-1),
+        lambda m, s: m(s).argmax(-1, keepdim=True),
+        "✗ Hint: for one state: act must return one action, got shape (1,)",
+    ),
+    (
+        over(-1),
+        lambda m, s: m(s).argmax(-1).item(),
+        "✗ Hint: in a batch act raised: a Tensor with 16 elements",
+    ),
     (over(-1), last, "✓ Correct"),
     (unsqueezed, last, "✓ Correct"),
     (lambda z: z.log_softmax(-1).exp(), last, "✓ Correct"),
@@ -246,17 +260,20 @@ def looks_for_the_layer(model, x):
         (a_copy_with_gradients, "✓ Correct"),
         (
             first_alone,
-            "✗ Hint: for outputs to which those of the samples before were added the",
+            "✗ Hint: for outputs to which those of the samples before were added the "
+            "answer is True, got False. Test the last sample too.",
         ),
         (
             last_alone,
-            "✗ Hint: for outputs to which those of the samples after were added the",
+            "✗ Hint: for outputs to which those of the samples after were added the "
+            "answer is True, got False. Test the first sample too.",
         ),
         (with_much_tolerance, "✗ Hint: for outputs to which 0.2% of the batch's sum"),
         (other_neighbours, "✓ Correct"),
         (
             lambda m, x: True,
-            "✗ Hint: for a model that was in eval() mode the answer is False, got True",
+            "✗ Hint: for a model that was in eval() mode the answer is False, got True. "
+            "Outputs may differ by rounding",
         ),
         (lambda m, x: False, "✗ Hint: for a softmax over dim=0 the answer is True"),
         (looks_for_the_layer, "✗ Hint: for a softmax over dim=0 the answer is True"),
@@ -272,7 +289,7 @@ def looks_for_the_layer(model, x):
         ),
         (
             one_mode,
-            "✗ Hint: for a model in train mode with a norm frozen in eval: give each",
+            "✗ Hint: for a model in train mode with a normalisation layer frozen in eval: give",
         ),
     ],
 )
@@ -310,6 +327,21 @@ def test_softmax_dim_wins_as_argmax_does(front_end):
         SoftmaxDim, "a.map((b) => [0, 1].map((k) => m.winner(b, k)))", blocks.tolist()
     )
     assert ours == blocks.argmax(dim=1).tolist()
+
+
+def test_the_same_added_to_all_that_compete_changes_nothing(mount):
+    page = mount(SoftmaxDim())
+    news = page.locator(".softmax-news")
+    for i, count in enumerate([3, 3, 0]):
+        logit = page.get_by_role(
+            "slider", name=f"logit, sample 1, class {i}, position 0"
+        )
+        before = float(logit.get_attribute("aria-valuenow"))
+        while float(logit.get_attribute("aria-valuenow")) < before + 2:
+            logit.press("ArrowUp")
+        assert news.inner_text().endswith(
+            f"0 of 6 in sample 0, {count} of 6 in sample 1"
+        )
 
 
 def test_one_sample_alone_gets_all_ones_over_the_batch(mount):

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,14 @@ from helpers.exercises.verdicts import (
     hint,
     not_yet,
 )
+
+
+def _as_tensor(result: object) -> object:
+    """Return a list or an array of numbers as a tensor, anything else as it is."""
+    try:
+        return torch.tensor(result) if isinstance(result, list | np.ndarray) else result
+    except (TypeError, ValueError):
+        return result
 
 
 def _not_a_vector(result: object, count: int, one: str) -> Verdict | None:
@@ -101,7 +110,7 @@ def _run(fn: Callable) -> tuple[object, _Watch, list[tuple[Tensor, Tensor]]]:
     y, at = torch.randint(0, 2, (40,), generator=generator), torch.arange(40)
     folds = [(at[at % 5 != f], at[at % 5 == f]) for f in range(5)]
     watch = _Watch(x)
-    return fn(x, y, watch.new_model, folds), watch, folds
+    return _as_tensor(fn(x, y, watch.new_model, folds)), watch, folds
 
 
 @checks_function(lambda fn: _run(fn)[0])
@@ -188,7 +197,7 @@ def _other_fault(
     if not all(call.training for call in trained):
         return hint(f"the model of fold {number} is trained in eval mode.")
     if not last.agrees(rows, result):
-        return hint(f"fold {number}: the predictions do not stand at its own indices.")
+        return hint(f"fold {number}: the predictions are not at its own indices.")
     return None
 
 
@@ -226,20 +235,20 @@ def predict(fn: Callable[..., Tensor]) -> Verdict:
     """
     train, val = _split()
     city, y = _visits(signal=False)
-    result = fn(city, y, train, val)
+    result = _as_tensor(fn(city, y, train, val))
     fault = _not_a_vector(result, len(val), "0 or 1 for each validation sample")
     if fault:
         return fault
     hidden = y.clone()
     hidden[val] = 1 - y[val]  # the same training set, other validation labels
-    if not torch.equal(result, fn(city, hidden, train, val)):
+    if not torch.equal(result, _as_tensor(fn(city, hidden, train, val))):
         return hint(
             "other labels in the validation set change your predictions: they leak."
         )
     scores = []
     for signal in (False, True):
         city, y = _visits(signal)
-        result = fn(city, y, train, val)
+        result = _as_tensor(fn(city, y, train, val))
         fault = _wrong_city(result, city[train], y[train], city[val])
         if fault:
             return fault
@@ -291,6 +300,8 @@ half_width = NumberCheck(
         Hint(1.16, 1.19, "divide the std by √5, not by 5."),
         Hint(2.42, 2.46, "five numbers leave four degrees of freedom, not five."),
         Hint(2.01, 2.04, "95% between both ends leaves 2.5% at each."),
-        Hint(5.24, 5.29, "that is the whole interval. Give the half, behind the ±."),
+        Hint(5.24, 5.29, "that is the whole interval. Give the half, after the ±."),
+        Hint(4.14, 4.17, "1.96 needs the true std, and the mean of five varies less."),
+        Hint(0.0255, 0.0267, "that is a fraction. Give it in points of the accuracy."),
     ],
 )

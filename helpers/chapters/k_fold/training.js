@@ -83,7 +83,7 @@ function picture(onpick) {
     { viewBox: "0 0 340 212", "aria-hidden": "true", focusable: "false", class: "mp-pick" },
     svg("text", { x: LEFT, y: 14 }, `${SAMPLES} coin flips`),
     svg("text", { x: AXIS[0], y: 14 }, "accuracy in %"),
-    svg("text", { x: (AXIS[0] + AXIS[1]) / 2, y: 208, "text-anchor": "middle" }, "chance is 50"),
+    svg("text", { x: (AXIS[0] + AXIS[1]) / 2, y: 208, "text-anchor": "middle" }, "guessing is 50"),
     ...strips,
     ...ticks,
     svg("path", { class: "mp-axis", d: `M${AXIS[0]},${TOP}V${BOTTOM}H${AXIS[1]}` }),

@@ -129,10 +129,13 @@ def _repaired(model: nn.Module, act: Callable) -> Verdict:
     ):
         try:
             actions = given()
-        except IndexError as error:
+        except (IndexError, RuntimeError) as error:
             return hint(f"{where} act raised: {error}")
         if actions.shape != right.shape:
             got = tuple(actions.shape)
+            if where == "for one state":  # 16 of them, each alone
+                got = got[1:]
+                return hint(f"{where}: act must return one action, got shape {got}.")
             return hint(
                 f"{where}: act must return one action a state, got shape {got}."
             )
@@ -162,7 +165,7 @@ class _Mixing(nn.Module):
 
 
 def _with_frozen_norm() -> nn.Module:
-    """Return a model in train mode whose norm was frozen in eval mode."""
+    """Return a model in train mode whose normalisation layer was frozen in eval mode."""
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     model[1].eval()
     return model
@@ -185,26 +188,52 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     weak = _Mixing(lambda out: out + 2e-3 * out.sum(0))
     norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
     cases = [
-        (columns, True, "a softmax over dim=0"),
-        (centred, True, "outputs from which the batch's mean was subtracted"),
-        (summed, True, "outputs to which those of the samples before were added"),
-        (backwards, True, "outputs to which those of the samples after were added"),
-        (weak, True, "outputs to which 0.2% of the batch's sum was added"),
-        (_Mixing(lambda out: out).eval(), False, "a model that was in eval() mode"),
-        (rows, False, "a softmax over dim=1"),
-        (norm, False, "batch norm and dropout, which are harmless in eval()"),
+        (columns, True, "a softmax over dim=0", ""),
+        (centred, True, "outputs from which the batch's mean was subtracted", ""),
+        (
+            summed,
+            True,
+            "outputs to which those of the samples before were added",
+            " Test the last sample too.",
+        ),
+        (
+            backwards,
+            True,
+            "outputs to which those of the samples after were added",
+            " Test the first sample too.",
+        ),
+        (
+            weak,
+            True,
+            "outputs to which 0.2% of the batch's sum was added",
+            " Compare more closely.",
+        ),
+        (
+            _Mixing(lambda out: out).eval(),
+            False,
+            "a model that was in eval() mode",
+            " Outputs may differ by rounding: compare with a small tolerance.",
+        ),
+        (rows, False, "a softmax over dim=1", ""),
+        (
+            norm,
+            False,
+            "batch normalisation and dropout, which are harmless in eval()",
+            "",
+        ),
         (
             _with_frozen_norm(),
             False,
-            "a model in train mode with a norm frozen in eval",
+            "a model in train mode with a normalisation layer frozen in eval",
+            "",
         ),
     ]
-    for model, expected, name in cases:
+    for model, expected, name, tip in cases:
         modes = [module.training for module in model.modules()]
         before = {key: value.clone() for key, value in model.state_dict().items()}
         answer = fn(model, x)
         if bool(answer) is not expected:
-            return hint(f"for {name} the answer is {expected}, got {answer}.")
+            return hint(f"for {name} the answer is {expected}, got {answer}.{tip}")
         if modes != [module.training for module in model.modules()]:
             return hint(f"for {name}: give each module its own mode back.")
         if any(not torch.equal(before[k], v) for k, v in model.state_dict().items()):

@@ -103,9 +103,9 @@ function render({ model, el: host }) {
   const form = choice(
     "Over the batch",
     [
-      ["predict", "when predicting only"],
+      ["predict", "predicting only"],
       ["train", "log_softmax, nll_loss"],
-      ["layer", "Softmax layer, CrossEntropyLoss"],
+      ["layer", "Softmax layer"],
     ],
     (value) => {
       update(model, "guess", null); // another mistake, another guess

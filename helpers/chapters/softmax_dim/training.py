@@ -25,7 +25,7 @@ class BatchSoftmaxTraining(LiveTraining):
     """
 
     label = "Live training"
-    height_px = (755, 809)
+    height_px = (725, 809)
 
     form = Enum(["predict", "train", "layer"], "predict").tag(sync=True)
     size = Whole(32, min=1, max=64).tag(sync=True)
