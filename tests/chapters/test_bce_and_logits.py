@@ -56,12 +56,12 @@ def rounded(model, x):
 
 REPAIRS = [
     (ends_in_sigmoid, on_probabilities, rounded, "○ Not yet: sure of 32 mistakes"),
-    (ends_in_sigmoid, on_logits, rounded, "○ Not yet: sure of 32 mistakes"),
+    (ends_in_sigmoid, on_logits, rounded, "✗ Hint: the loss takes logits now, but"),
     (
         lambda out: out.sigmoid().clamp(1e-6, 1 - 1e-6).squeeze(1),
         on_logits,
         positive,
-        "○ Not yet: sure",
+        "✗ Hint: the loss takes logits now, but",
     ),
     (squeezed, on_probabilities, positive, "✗ Hint: your code raised RuntimeError"),
     (
@@ -166,7 +166,12 @@ STABLE_BCE = [
     (
         lambda x, y: x - x * y + torch.log1p(torch.exp(-x)),
         "✗ Hint: right for small logits, but at logit -200, target 1 the term is 200, got "
-        "inf: exponentials",
+        "inf: exp of a large number overflows",
+    ),
+    (
+        lambda x, y: -(y * x.sigmoid().log() + (1 - y) * (1 - x.sigmoid()).log()),
+        "✗ Hint: right for small logits, but at logit -200, target 1 the term is 200, got "
+        "inf: a probability has become 0 or 1",
     ),
     (
         lambda x, y: torch.where(x > 20, x, torch.log1p(torch.exp(x))) - x * y,

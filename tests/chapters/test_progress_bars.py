@@ -180,11 +180,19 @@ def by_generator(a, b, file):
             bar.update()
 
 
+def counted_at_its_start(a, b, file):
+    with tqdm(total=min(len(a), len(b)), file=file) as bar:
+        for pair in zip(a, b, strict=False):
+            bar.update()
+            yield pair
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
         (paired, "✓ Correct"),
         (by_generator, "✓ Correct"),
+        (counted_at_its_start, "✓ Correct"),
         (lambda a, b, f: None, "○ Not yet"),
         (lambda a, b, f: zip(a, b, strict=False), "✗ Hint: nothing was drawn"),
         (
@@ -254,7 +262,11 @@ def roots(batches):
         (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
         (lambda b: (squares(b).item() / len(b)) ** 0.5, "✗ Hint: that divides by the 3"),
         (lambda b: torch.cat([p - t for p, t in b]).std().item(), "✗ Hint: that divides by 8"),
-        (lambda b: 7.0, "✗ Hint: the 9 squared errors sum to 56, got 7.0000"),
+        (
+            lambda b: (sum(r * r for r in roots(b)) * 4 / 9) ** 0.5,
+            "✗ Hint: the last batch has 1 sample, and is weighed by 4",
+        ),
+        (lambda b: 7.0, "✗ Hint: the 9 squared errors .* mean is 2.494, got 7.0000"),
         (lambda b: torch.zeros(3), r"✗ Hint: return one number, got shape \(3,\)"),
         (lambda b: "many", "✗ Hint: return one number, got str"),
     ],

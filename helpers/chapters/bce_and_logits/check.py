@@ -54,6 +54,13 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
     slopes = torch.autograd.grad(loss, [*model.parameters()], allow_unused=True)
     if ((out >= 0) & (out <= 1)).all():
         if all(slope is None or not slope.any() for slope in slopes):
+            on_logits = F.binary_cross_entropy_with_logits(
+                out.flatten(), mistakes.float()
+            )
+            if loss.shape == () and torch.isclose(loss, on_logits):
+                return hint(
+                    "the loss takes logits now, but the model still returns probabilities."
+                )
             return not_yet("sure of 32 mistakes, this model gets no gradient at all.")
         return hint("the model still returns probabilities, which round to 0 and 1.")
     right = F.binary_cross_entropy_with_logits(out.flatten(), mistakes.float())
@@ -183,8 +190,8 @@ def _far_away(fn) -> Verdict | None:
     at = _first_apart(terms, far.abs())
     if at is not None:
         why = "a probability has become 0 or 1 on the way. Stay with the logits."
-        if not terms[at].isfinite():
-            why = "exponentials of large numbers overflow: exp(-|x|) cannot."
+        if not terms[at].isfinite() and fn(torch.tensor([30.0]), torch.zeros(1)) < 31:
+            why = "exp of a large number overflows, exp of a negative one cannot."
         return hint(
             f"right for small logits, but at logit {far[at].item():g}, target "
             f"{worst[at].item():g} the term is {far[at].abs().item():g}, got "

@@ -186,7 +186,9 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
             )
         if "%|" not in half:
             return hint(f"after 3 pairs the bar says {half!r}: it has no total.")
-        if "| 3/6 " not in half or "/8 " in half:
+        if (
+            not re.search(r"\| [34]/6 ", half) or "/8 " in half
+        ):  # 4: counted at the start
             return hint(f"after 3 of 6 pairs the bar says {half!r}. When does zip end?")
     return correct("zip ends with the shorter loader: total=min(len(a), len(b)).")
 
@@ -233,12 +235,18 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
         math.sqrt(
             41 / 3
         ): "the last batch has 1 sample and counts as much as one of 4.",
+        math.sqrt(
+            164 / 9
+        ): "the last batch has 1 sample, and is weighed by 4. Weigh it by len(t).",
     }
     for number, text in known.items():
         if math.isclose(value, number, rel_tol=1e-5):
             return hint(text)
     if not math.isclose(value, math.sqrt(56 / 9), rel_tol=1e-5):
-        return hint(f"the 9 squared errors sum to 56, got {value:.4f}.")
+        return hint(
+            f"the 9 squared errors sum to 56, so the root of their mean is 2.494, got "
+            f"{value:.4f}."
+        )
     return correct(
         "√(56/9) = 2.494. Average what adds up, squares here, and take the root last."
     )
