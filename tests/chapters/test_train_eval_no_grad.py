@@ -94,6 +94,11 @@ def frozen(model, batches):
     return mean
 
 
+def never_undone(model, batches):
+    torch.set_grad_enabled(False)
+    return items_only(model, batches)
+
+
 STUB = validation(back=False)
 GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
 
@@ -151,11 +156,13 @@ GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
         ),
         (items_only, epoch(items_only), r"✗ Hint: 6 passes .*; .item\(\) drops"),
         (frozen, epoch(frozen), "✗ Hint: nothing is recorded, since the weights are"),
+        (never_undone, epoch(never_undone), "✗ Hint: training records nothing after"),
         (GOOD, torch.no_grad()(epoch(GOOD)), "✗ Hint: your code raised RuntimeError"),
     ],
 )
 def test_repair_tells_right_from_wrong(validate, train_epoch, text):
     assert re.match(text, repr(check.repair(validate, train_epoch)))
+    assert torch.is_grad_enabled()
 
 
 def test_repair_leaves_the_reader_s_random_numbers_alone():

@@ -1,4 +1,4 @@
-"""Checks of the chapter on the mean and std of a data set."""
+"""Checks of the chapter on the mean and std of a dataset."""
 
 from collections.abc import Callable
 

@@ -29,7 +29,8 @@ def repair(validate: Callable, train_epoch: Callable) -> Verdict:
         train_epoch: takes a model, batches, held-out batches and an optimizer; trains on
             each of the batches, calls ``validate`` after every tenth, returns its results.
     """
-    return _repaired(validate, train_epoch)
+    with torch.enable_grad():  # afterwards the switch is again as it was
+        return _repaired(validate, train_epoch)
 
 
 def _batches(count: int, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -50,7 +51,15 @@ def _repaired(validate, train_epoch) -> Verdict:
     model.register_forward_hook(note)
     before = model[0].weight.detach().clone()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    history = train_epoch(model, loader, held_out, optimizer)
+    try:
+        history = train_epoch(model, loader, held_out, optimizer)
+    except RuntimeError:
+        if torch.is_grad_enabled():
+            raise
+        return hint(
+            "training records nothing after the first validation: "
+            "set_grad_enabled(False) holds until it is undone. Use a with block."
+        )
     left_on = sum(modes != {True} for _, modes, *_ in steps)
     recorded = sum(grad for *_, grad, _ in tests)
     if left_on and recorded:
