@@ -255,14 +255,14 @@ def test_explorer_hides_its_curves_until_a_guess(mount, front_end):
     page = mount(AccumulationCut())
     assert page.locator("path.mp-curve").count() == 0
     assert "%" not in page.locator("table").inner_text()
-    page.get_by_label("Digits in the first micro-batch, as a number").fill("40")
+    page.get_by_label("First micro-batch, as a number").fill("40")
     page.get_by_role("button", name="Lock my guess").click()
     assert page.locator("path.mp-curve").count() == 3
     answer = front_end(
         AccumulationCut, "m.answer(m.errors(m.digits(a), 0))", AccumulationCut().data
     )
     assert f"It happens at {answer}." in page.locator("p").first.inner_text()
-    page.get_by_label("Digits in the first micro-batch, as a number").fill("1")
+    page.get_by_label("First micro-batch, as a number").fill("1")
     frame = page.locator("svg.mp-pick").bounding_box()
     dots = page.locator("svg.mp-pick circle").all()
     assert len(dots) >= 3

@@ -50,7 +50,7 @@ function render({ model, el: host }) {
   const place = (value) => update(model, "cut", Math.min(Math.max(Math.round(value), 1), 49));
   const prompt = el("p", { "aria-live": "polite" });
   const frame = el("div", { class: "mp-large" });
-  const cut = slider("Digits in the first micro-batch", { min: 1, max: 49, step: 1 }, place);
+  const cut = slider("First micro-batch", { min: 1, max: 49, step: 1 }, place);
   const lock = el("button", {
     type: "button",
     onclick: () => update(model, "guess", model.get("guess") === null ? model.get("cut") : null),
