@@ -183,7 +183,6 @@ def changed(checkpoint, change):
 TENSORS = "✗ Hint: model: keep its state_dict(), with tensors as they are in it"
 LOSS = "✗ Hint: loss: it was 0.3333333333333333, and is now"
 PAIR = torch.tensor([0.25, 0.25])
-WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +195,11 @@ WEIGHT = {"weight": torch.zeros(1, 2), "bias": torch.zeros(1)}
         (lambda c: 3, "✗ Hint: return a dict"),
         (lambda c: solution(c, path=lambda: 0), "✗ Hint: it cannot be saved"),
         (lambda c: solution(c, model=None), "✗ Hint: model: keep its state_dict"),
-        (lambda c: solution(c, model=WEIGHT), "✗ Hint: model: keep its state_dict"),
+        (lambda c: solution(c, model=changed(c, torch.zeros_like)), TENSORS),
+        (
+            lambda c: solution(c, model=dict(c["model"].named_parameters())),
+            "✗ Hint: model: keep its state_dict(), with all weights and buffers.",
+        ),
         (lambda c: solution(c, args={}), "✗ Hint: args: keep the names and values"),
         (lambda c: solution(c, model=changed(c, torch.Tensor.tolist)), TENSORS),
         (lambda c: solution(c, model=changed(c, lambda t: t.to("meta"))), TENSORS),

@@ -106,7 +106,8 @@ def test_clipped_sgd_clips_each_network_as_if_alone():
         (1.9, "✗ Hint: the weights are swapped"),
         (110, "✗ Hint: that is the sum over all tokens"),
         (0.55, "✗ Hint: the shares"),
-        (1.0, "✗ Hint: 1 is too small"),
+        (1.0, "✗ Hint: that is the loss of the 90 tokens"),
+        (0.9, "✗ Hint: 0.9 is too small"),
         (torch.tensor(2.0), "✗ Hint: 2 is too large"),
     ],
 )
@@ -254,13 +255,19 @@ def test_explorer_hides_its_curves_until_a_guess(mount, front_end):
     page = mount(AccumulationCut())
     assert page.locator("path.mp-curve").count() == 0
     assert "%" not in page.locator("table").inner_text()
-    page.get_by_label("Digits in the first piece, as a number").fill("40")
+    page.get_by_label("First micro-batch, as a number").fill("40")
     page.get_by_role("button", name="Lock my guess").click()
     assert page.locator("path.mp-curve").count() == 3
     answer = front_end(
         AccumulationCut, "m.answer(m.errors(m.digits(a), 0))", AccumulationCut().data
     )
     assert f"It happens at {answer}." in page.locator("p").first.inner_text()
+    page.get_by_label("First micro-batch, as a number").fill("1")
+    frame = page.locator("svg.mp-pick").bounding_box()
+    dots = page.locator("svg.mp-pick circle").all()
+    assert len(dots) >= 3
+    for dot in dots:  # one of 451% is not above the plot
+        assert dot.bounding_box()["y"] > frame["y"]
     page.get_by_role("button", name="Reset").click()
     assert page.locator("path.mp-curve").count() == 0
 
@@ -337,7 +344,7 @@ def test_live_training_makes_60_steps_a_second(front_end):
     assert min(milliseconds) < 1000 / 60
 
 
-def test_live_training_shows_that_divided_pieces_are_the_whole_batch(mount):
+def test_live_training_shows_that_divided_micro_batches_are_the_whole_batch(mount):
     page = mount(AccumulationTraining(rate=0.5))
     page.get_by_role("button", name="One step").click()
     assert "Step 1 of 100" in page.locator(".mp").inner_text()

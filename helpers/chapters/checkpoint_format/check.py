@@ -132,7 +132,7 @@ def _colleague() -> dict:
     import numpy as np
 
     return {
-        "model": nn.Linear(2, 1),
+        "model": nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)),  # with buffers
         "args": argparse.Namespace(lr=0.1, layers=2),
         "loss": np.float64(1 / 3),  # rounding loses some of it
         "history": np.array([0.9, 0.6, 0.3]),
@@ -169,7 +169,7 @@ def _same(before: dict, safe: dict) -> Verdict | None:
     """Return a hint if some information is lost or in the wrong form."""
     weights, given = before["model"].state_dict(), safe["model"]
     if not isinstance(given, dict) or set(given) != set(weights):
-        return hint("model: keep its state_dict(), with all weights.")
+        return hint("model: keep its state_dict(), with all weights and buffers.")
     if not all(_equal(given[key], weights[key]) for key in weights):
         return hint("model: keep its state_dict(), with tensors as they are in it.")
     args = safe["args"]

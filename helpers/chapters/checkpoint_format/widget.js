@@ -31,7 +31,7 @@ function render({ model, el: host }) {
     return { name, input, root: el("label", {}, input, text, size) };
   });
   const guess = choice(
-    "The weights at the end",
+    "Final weights",
     [
       ["same", "the same bits"],
       ["other", "other weights"],

@@ -70,7 +70,7 @@ class ResumedRun(BookWidget):
     """
 
     label = "Resumed run"
-    height_px = (622, 592)
+    height_px = (611, 592)
 
     optimizer = Bool(False).tag(sync=True)
     scheduler = Bool(False).tag(sync=True)

@@ -16,7 +16,7 @@ from helpers.exercises.verdicts import (
     not_yet,
 )
 
-# --- 1. the loss of two pieces --------------------------------------------------------
+# --- 1. the loss of two micro-batches -------------------------------------------------
 
 loss = NumberCheck(
     prompt="10 tokens with a mean loss of 2.0, and 90 with 1.0: what is the loss of all?",
@@ -28,7 +28,8 @@ loss = NumberCheck(
         Hint(3, 3, "that is the sum of the means, of a loop that divides nothing."),
         Hint(1.9, 1.9, "the weights are swapped: the 90 tokens have the loss 1.0."),
         Hint(110, 110, "that is the sum over all tokens. Divide by how many they are."),
-        Hint(0.55, 0.55, "the shares 10 / 100 and 90 / 100 sum to 1: no further K."),
+        Hint(1, 1, "that is the loss of the 90 tokens. The other 10 count, too."),
+        Hint(0.55, 0.55, "the shares 10 / 100 and 90 / 100 sum to 1: no further k."),
     ],
 )
 

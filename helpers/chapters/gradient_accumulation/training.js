@@ -1,12 +1,12 @@
-const [BATCH, PIECE, STEPS] = [128, 16, 100];
-const PIECES = BATCH / PIECE;
+const [BATCH, MICRO, STEPS] = [128, 16, 100];
+const PARTS = BATCH / MICRO;
 const TOP = 4; // the plot's: guessing costs ln 10, about 2.3
 
-// Pieces of how many digits, and what the mean loss of each is multiplied by.
+// Micro-batches of how many digits, and what the mean loss of each is multiplied by.
 export const RUNS = [
   { role: "reference", name: "128 at once", size: BATCH, factor: 1 },
-  { role: "correct", name: "8 × 16, loss / 8", size: PIECE, factor: 1 / PIECES },
-  { role: "pitfall", name: "8 × 16, not divided", size: PIECE, factor: 1 },
+  { role: "correct", name: "8 × 16, loss / 8", size: MICRO, factor: 1 / PARTS },
+  { role: "pitfall", name: "8 × 16, not divided", size: MICRO, factor: 1 },
 ];
 
 export function digits(data) {
@@ -19,7 +19,7 @@ export function digits(data) {
 
 export const start = (seed) => network([64, 20, 10], generator(seed));
 
-// The step with this number: all pieces of one batch, then the weights.
+// The step with this number: all micro-batches of one batch, then the weights.
 export function step(layers, { x, y }, number, rate, { size, factor }) {
   const from = (number * BATCH) % y.length;
   const sums = layers.map(({ weight, bias }) => ({

@@ -1,11 +1,11 @@
-"""One network trained three times in the page: at once, and in pieces, divided or not."""
+"""One network trained three times in the page: at once, and in micro-batches, divided or not."""
 
 from helpers.widgets.live import LiveTraining, digits_as_text
 from helpers.widgets.traits import Fixed, Number
 
 
 class AccumulationTraining(LiveTraining):
-    """Train on batches of 128 digits at once, and in eight pieces with and without ``/ 8``.
+    """Train on batches of 128 digits at once, and in eight parts, with and without ``/ 8``.
 
     Args:
         rate: the learning rate of all three, from 0.05 to 1.

@@ -1,7 +1,8 @@
 const SAMPLES = 50;
 const HALF_OFF = 0.5;
+const TOP = 310; // the plot's: a dot of what lies above stays at its edge
 
-// What the mean loss of a piece of `n` digits is multiplied by, in each of the three loops.
+// What the mean loss of a micro-batch of `n` digits is multiplied by, in each of the three loops.
 export const LOOPS = [
   { role: "pitfall", name: "not divided", factor: () => 1 },
   { role: "extra", name: "loss / 2", factor: () => 1 / 2 },
@@ -13,7 +14,7 @@ export function digits({ train_pixels, train_labels }) {
 }
 
 // The gradient of the mean loss of the digits from `a` to `b`, as one vector.
-function pieceGradient(layer, { x, y }, a, b) {
+function meanGradient(layer, { x, y }, a, b) {
   const part = x.subarray(64 * a, 64 * b);
   const { slopes } = crossEntropy(forward(layer, part), y.subarray(a, b), 10);
   const { weight, bias } = backward(layer, part, slopes);
@@ -24,12 +25,12 @@ function pieceGradient(layer, { x, y }, a, b) {
 // gradient of all fifty at once.
 export function errors(data, seed) {
   const layer = linear(64, 10, generator(seed));
-  const wanted = pieceGradient(layer, data, 0, SAMPLES);
+  const wanted = meanGradient(layer, data, 0, SAMPLES);
   const length = Math.hypot(...wanted);
   return Array.from({ length: SAMPLES - 1 }, (_, i) => {
     const cut = i + 1;
-    const left = pieceGradient(layer, data, 0, cut);
-    const right = pieceGradient(layer, data, cut, SAMPLES);
+    const left = meanGradient(layer, data, 0, cut);
+    const right = meanGradient(layer, data, cut, SAMPLES);
     return LOOPS.map(({ factor }) => {
       const [a, b] = [factor(cut), factor(SAMPLES - cut)];
       return Math.hypot(...wanted.map((w, j) => a * left[j] + b * right[j] - w)) / length;
@@ -49,7 +50,7 @@ function render({ model, el: host }) {
   const place = (value) => update(model, "cut", Math.min(Math.max(Math.round(value), 1), 49));
   const prompt = el("p", { "aria-live": "polite" });
   const frame = el("div", { class: "mp-large" });
-  const cut = slider("Digits in the first piece", { min: 1, max: 49, step: 1 }, place);
+  const cut = slider("First micro-batch", { min: 1, max: 49, step: 1 }, place);
   const lock = el("button", {
     type: "button",
     onclick: () => update(model, "guess", model.get("guess") === null ? model.get("cut") : null),
@@ -58,10 +59,10 @@ function render({ model, el: host }) {
   const chart = plot({
     title: "gradient off by, in per cent",
     x: [0, SAMPLES],
-    y: [0, 310],
+    y: [0, TOP],
     xTicks: [0, 10, 20, 30, 40, 50],
     yTicks: [0, 100, 200, 300],
-    xLabel: "digits in the first piece",
+    xLabel: "digits in the first micro-batch",
     onpick: place,
   });
   frame.append(chart.root);
@@ -87,7 +88,7 @@ function render({ model, el: host }) {
     el(
       "tbody",
       {},
-      line("pieces", sizes),
+      line("micro-batches", sizes),
       ...rows.map(({ head, cells }) => el("tr", {}, head, ...cells)),
       line("/ 2: each counts", counts),
     ),
@@ -124,7 +125,10 @@ function render({ model, el: host }) {
     chart.dots(
       guess === null
         ? []
-        : LOOPS.map(({ role }, j) => ({ role, at: [now, 100 * off(now, j)] })).reverse(),
+        : LOOPS.map(({ role }, j) => ({
+            role,
+            at: [now, Math.min(100 * off(now, j), TOP)],
+          })).reverse(),
     );
   }
 

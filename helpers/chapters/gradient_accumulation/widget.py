@@ -1,4 +1,4 @@
-"""Fifty digits cut in two: how far off is the accumulated gradient, for three loops?"""
+"""Fifty digits in two micro-batches: how far off is the accumulated gradient, for three loops?"""
 
 from helpers.widgets.live import LiveTraining, digits_as_text
 from helpers.widgets.traits import Fixed, Whole
@@ -10,7 +10,7 @@ class AccumulationCut(LiveTraining):
     """Let a reader guess how far a cut may move, then show what it does to the gradient.
 
     Args:
-        cut: how many of the fifty digits are in the first piece, from 1 to 49.
+        cut: how many of the fifty digits are in the first micro-batch, from 1 to 49.
         guess: the reader's guess, or None while the curves are hidden.
         seed: of the model's weights, from 0 to 9999.
 
