@@ -320,7 +320,7 @@ def rule_verdicts(chapter: Chapter) -> Iterator[str]:
 
 
 def rule_closing(chapter: Chapter) -> Iterator[str]:
-    """Three takeaways, the symptom page, sources, the next notebook of _toc.yml."""
+    """Three takeaways, the symptom index, sources, the next notebook of _toc.yml."""
     section = _section(chapter, "Takeaways")
     if len(re.findall(r"^- ", section, re.M)) != 3:
         yield "takeaways: not three bullets"
