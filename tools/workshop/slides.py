@@ -103,7 +103,7 @@ def state(path: Path) -> str:
     return json.dumps({"state": {m: stored[m] for m in shown}}).replace("<", r"\u003c")
 
 
-def contents(paths: list[Path]) -> str:
+def contents_page(paths: list[Path]) -> str:
     """Return the page that leads to the decks."""
     links = "\n".join(
         f'<li><a href="{path.stem}.html">'
@@ -123,7 +123,7 @@ def write(folder: Path, paths: list[Path], solutions: bool = False) -> None:
         for path in tqdm(paths, unit="deck", leave=False):
             text = page(path, solutions)
             (new / f"{path.stem}.html").write_text(text, encoding="utf-8")
-        (new / "index.html").write_text(contents(paths), encoding="utf-8")
+        (new / "index.html").write_text(contents_page(paths), encoding="utf-8")
 
 
 def main() -> None:
