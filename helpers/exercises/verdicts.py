@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 SIGNS = {"not yet": "○ Not yet:", "hint": "✗ Hint:", "correct": "✓ Correct:"}
@@ -101,6 +102,18 @@ def checks_code(check: Callable[..., Verdict]) -> Callable[..., Verdict]:
             return hint(f"your code raised {type(error).__name__}: {error}")
 
     return checked
+
+
+@contextmanager
+def advice_on(errors: dict[str, str]) -> Iterator[None]:
+    """Add to a failed attempt what a part of its message means in the exercise."""
+    try:
+        yield
+    except AttemptFailed as failure:
+        for part, advice in errors.items():
+            if part in str(failure):
+                raise AttemptFailed(f"{failure} {advice}") from failure
+        raise
 
 
 def _reporting_its_errors(attempt: Callable, name: str) -> Callable:

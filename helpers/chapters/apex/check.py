@@ -11,8 +11,8 @@ from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from helpers.exercises.verdicts import (
-    AttemptFailed,
     Verdict,
+    advice_on,
     checks_function,
     correct,
     hint,
@@ -101,14 +101,8 @@ ADVICE = {
 
 
 def _call(fn: Callable, model: nn.Module, batches: list) -> object:
-    """Call the reader's function; add to an error of the scaler what it means here."""
-    try:
+    with advice_on(ADVICE):
         return fn(model, batches)
-    except AttemptFailed as failure:
-        for error, advice in ADVICE.items():
-            if error in str(failure):
-                raise AttemptFailed(f"{failure} {advice}") from failure
-        raise
 
 
 def _trained(fn: Callable) -> tuple[object, Tensor, nn.Module]:

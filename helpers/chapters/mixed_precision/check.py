@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from helpers._torch_internals import has_scaled
 from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import (
-    AttemptFailed,
     Verdict,
+    advice_on,
     checks_function,
     correct,
     hint,
@@ -88,13 +88,8 @@ ADVICE = {
 def _call(fn: Callable, case: tuple) -> Tensor:
     """Return how one call moves the weights."""
     before = nn.utils.parameters_to_vector(case[0].parameters()).detach()
-    try:
+    with advice_on(ADVICE):
         fn(*case)
-    except AttemptFailed as failure:
-        for error, advice in ADVICE.items():
-            if error in str(failure):
-                raise AttemptFailed(f"{failure} {advice}") from failure
-        raise
     return nn.utils.parameters_to_vector(case[0].parameters()).detach() - before
 
 
