@@ -1,6 +1,7 @@
 """The PDF of the book: whole, with its outline, and with links that stay in the file."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import contents
 import pytest
@@ -16,7 +17,10 @@ def printed(book, tmp_path_factory):
     import handout
 
     folder = tmp_path_factory.mktemp("workshop") / "handout"
-    handout.write(folder, book, contents.notebooks())
+    # In a thread of its own: the tests' browser has an event loop open in this one, where
+    # a second one may not run.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(handout.write, folder, book, contents.notebooks()).result()
     return folder
 
 

@@ -14,7 +14,7 @@ import websocket
 pytestmark = (
     pytest.mark.workshop
 )  # needs requirements-workshop.txt, npm's proxy, a minute
-TIP = "softmax_dim"
+TIP = "bce_and_logits"  # it has a number box
 LEARNERS = ("ada", "grace")
 
 
