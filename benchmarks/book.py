@@ -45,14 +45,8 @@ def import_ms(statement: str) -> float:
 
 
 def build(output: str) -> None:
-    subprocess.run(
-        [
-            *(Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--all"),
-            *("-q", "-W", "-n", "--path-output", output),
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    command = [sys.executable, ROOT / "tools/build.py", "--output", output]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def load(chromium: Browser, address: str) -> tuple[float, float]:

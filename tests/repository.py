@@ -36,6 +36,5 @@ def pins() -> dict[str, str]:
 
 def build_book(source: Path, output: Path) -> subprocess.CompletedProcess:
     """Build the book below a folder as ``make html`` does: warnings are errors."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", source]
-    options = ["--all", "-W", "-n", "--keep-going", "-q", "--path-output", output]
-    return subprocess.run([*command, *options], capture_output=True, text=True)
+    command = [sys.executable, source / "tools/build.py", "--output", output]
+    return subprocess.run(command, capture_output=True, text=True)

@@ -200,7 +200,9 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     (static / page_style.SHEET).write_text(sheet, encoding="utf-8")
     digest = hashlib.sha256(sheet.encode()).hexdigest()[:8]
     for page, text in pages.items():
-        page.write_text(JOINED.sub(rf"\g<1>{digest}", text), encoding="utf-8")
+        whole = JOINED.sub(rf"\g<1>{digest}", text)
+        if page in new or whole != text:
+            page.write_text(whole, encoding="utf-8")
     page_head.write_sitemap(app)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,7 @@ def files() -> list[tuple[str, list[str]]]:
     Raises:
         ValueError: if a part has no caption, or a chapter is more than one file.
     """
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = _parsed((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
         flat = all(set(chapter) == {"file"} for chapter in part.get("chapters", [{}]))
         if "caption" not in part or not flat:
@@ -25,6 +26,11 @@ def files() -> list[tuple[str, list[str]]]:
                 f"got {part}."
             )
     return [(p["caption"], [c["file"] for c in p["chapters"]]) for p in toc["parts"]]
+
+
+@cache  # a build asks some sixty times
+def _parsed(toc: str) -> dict:
+    return yaml.safe_load(toc)
 
 
 def pages() -> list[str]:

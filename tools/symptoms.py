@@ -42,7 +42,9 @@ def load(text: str | None = None) -> dict:
     Raises:
         ValueError: if an id or a place is not one that can be linked to.
     """
-    data = yaml.safe_load(text or DATA.read_text(encoding="utf-8"))
+    # The parser in C, where PyYAML has it: it takes a tenth of the time.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = yaml.load(text or DATA.read_text(encoding="utf-8"), loader)
     for row in data["rows"]:
         for each in [row, *row["causes"]]:
             for key in {"at", "more"} & set(each):

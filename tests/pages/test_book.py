@@ -3,14 +3,13 @@
 import html
 import json
 import re
-import shutil
 
 import contents
 import pytest
 import torch
 import torch.nn.functional as F
 from notebook_rules import Chapter, notebooks
-from repository import ROOT, build_book
+from repository import ROOT
 from visit import NARROW, READY
 
 
@@ -89,42 +88,6 @@ def test_copy_button_copies_a_cell(visit):
     cell.locator("button.copybtn").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.strip() == cell.locator("pre").inner_text().strip()
-
-
-SMALL_BOOK = {
-    "_toc.yml": "format: jb-book\nroot: book/index\nchapters:\n- file: book/more\n",
-    "book/index.md": "# A book\n\n[More](more.md)\n\n:::{note}\nSmall.\n:::\n",
-    "book/more.md": "# More\n",
-}
-
-
-@pytest.mark.parametrize(
-    "breakages",
-    [
-        [],
-        [
-            ("book/index.md", "more.md", "mohr.md"),  # a broken link
-            ("book/index.md", "{note}", "{nohte}"),  # no such directive
-        ],
-        [("_toc.yml", "book/more", "book/moore")],  # a lost file
-    ],
-    ids=["sound", "link and directive", "file"],
-)
-def test_build_fails_on_a_warning(tmp_path, breakages):
-    source = tmp_path / "source"
-    for folder in ("book/assets", "book/data", "tools", "helpers"):
-        shutil.copytree(ROOT / folder, source / folder)
-    shutil.copy(ROOT / "_config.yml", source)
-    texts = dict(SMALL_BOOK)
-    for name, old, new in breakages:
-        assert old in texts[name]
-        texts[name] = texts[name].replace(old, new)
-    for name, text in texts.items():
-        (source / name).write_text(text, encoding="utf-8")
-    built = build_book(source, tmp_path / "output")
-    assert (built.returncode == 0) == (not breakages), built.stderr
-    for *_, new in breakages:
-        assert new.strip("{}").removeprefix("book/") in built.stdout + built.stderr
 
 
 # --- the first chapter's widgets, by mouse and by keyboard ---------------------------
