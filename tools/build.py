@@ -71,7 +71,7 @@ def build(output: Path) -> None:
     """
     folder, now = output / "_build", sources()
     mark = folder / "ready"
-    built = json.loads(mark.exists() and mark.read_text("utf-8") or "{}")
+    built = json.loads((mark.exists() and mark.read_text("utf-8")) or "{}")
     if built == now:
         return
     if built.get("shared") == now["shared"]:
