@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
 from collections import Counter
+from copy import copy
 from pathlib import Path
 
 from docutils import nodes
@@ -43,12 +45,42 @@ class Recipes(FromNotebooks):
         text = []
         for path in contents.notebooks():
             title, _ = contents.title_and_times(path)
-            for cell in contents.cells(path):
-                if "recipe" in cell["metadata"].get("tags", []):
-                    text += [f"## [{title}](../notebooks/{path.name})", ""]
-                    text += [one_line(path), ""]
-                    text += ["```python", *cell["source"].splitlines(), "```", ""]
+            text += [f"## [{title}](../notebooks/{path.name})", "", one_line(path), ""]
+            text += ["```python", *_tagged(path, "recipe").splitlines(), "```", ""]
         return text
+
+
+class RecipeImports(FromNotebooks):
+    """``:::{recipe-imports}``: what the recipes use of the imports above them."""
+
+    def markdown(self) -> list[str]:
+        found = set()
+        for path in contents.notebooks():
+            found |= needed_imports(
+                *(_tagged(path, tag) for tag in ("given", "recipe"))
+            )
+        lines = sorted(found, key=lambda line: (line.startswith("from"), line))
+        return ["```python", *lines, "```"]
+
+
+def _tagged(path: Path, tag: str) -> str:
+    """Return the first cell of a notebook with a tag."""
+    cells = contents.cells(path)
+    return next(c["source"] for c in cells if tag in c["metadata"].get("tags", []))
+
+
+def needed_imports(folded: str, recipe: str) -> set[str]:
+    """Return what a recipe uses of the imports above it, one name a statement."""
+    used = {n.id for n in ast.walk(ast.parse(recipe)) if isinstance(n, ast.Name)}
+    found = set()
+    for node in ast.walk(ast.parse(folded)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for each in node.names:
+                if (each.asname or each.name) in used:
+                    one = copy(node)
+                    one.names = [each]
+                    found.add(ast.unparse(one))
+    return found
 
 
 class WrongAndRight(SphinxDirective):
@@ -136,6 +168,7 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("tips", Tips)
     app.add_directive("stored-widget", StoredWidget)
     app.add_directive("recipes", Recipes)
+    app.add_directive("recipe-imports", RecipeImports)
     app.add_directive("wrong-and-right", WrongAndRight)
     app.add_directive("verdicts", Verdicts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -115,7 +115,7 @@ def title(row: dict) -> str:
 
 
 def seen(row: dict) -> str:
-    """Return what a row's reader sees: messages, or words, then what to compare it with."""
+    """Return what a row's reader sees: messages, or words."""
     lines = [code(text) for text in row.get("text", ())]
     if "see" in row:
         lines.insert(0, inline(row["see"]))
@@ -127,9 +127,6 @@ def seen(row: dict) -> str:
     ]
     parts = [f"<p>{line}</p>" for line in (lines or older[:1])]
     parts += [f"<p>{line}</p>" for line in older[not lines :]]
-    if "shown" in row:
-        shown = ", ".join(code(text) for text in row["shown"])
-        parts.append(f'<p class="mp-from">its chapter prints: {shown}</p>')
     return "".join(parts)
 
 
