@@ -90,6 +90,35 @@ def test_copy_button_copies_a_cell(visit):
     assert copied.strip() == cell.locator("pre").inner_text().strip()
 
 
+# What has the focus: its name; whether it is seen, marked, and under nothing else.
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (e === document.body) return null;
+  const { left, top, width, height } = e.getBoundingClientRect();
+  const hit = document.elementFromPoint(left + width / 2, top + height / 2);
+  const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(e);
+  return {
+    name: `${e.tagName} ${e.ariaLabel ?? e.textContent.trim().slice(0, 40)}`,
+    article: e.closest("article") !== null,
+    seen: hit !== null && (e.contains(hit) || hit.contains(e)),
+    marked: (outlineStyle !== "none" && outlineWidth !== "0px") || boxShadow !== "none",
+  };
+}"""
+
+
+def test_tab_goes_through_a_whole_chapter_and_shows_where_it_is(visit):
+    page = visit("notebooks/bce_and_logits.html").page
+    stops = []
+    while stop := page.keyboard.press("Tab") or page.evaluate(FOCUSED):
+        stops.append(stop)
+        assert len(stops) < 500, "Tab never leaves the page"
+    inside = [each for each in stops if each["article"]]
+    names = [each["name"] for each in inside]
+    for kind in ("INPUT", "BUTTON", "SUMMARY", "A"):  # widget, copy, folds, links
+        assert any(name.startswith(f"{kind} ") for name in names), kind
+    assert [e["name"] for e in inside if not (e["seen"] and e["marked"])] == []
+
+
 # --- the first chapter's widgets, by mouse and by keyboard ---------------------------
 
 
