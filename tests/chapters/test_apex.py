@@ -16,6 +16,7 @@ from traitlets import TraitError
 
 from helpers.chapters.apex import ApexDiff, check, loops
 from helpers.chapters.apex.check import MISTAKES, _by_the_book
+from helpers.notebook.data import digits
 
 # --- the migrated loop ---------------------------------------------------------------
 
@@ -46,6 +47,30 @@ def test_right_step_goes_on_after_an_overflow():
         exec(step, names | {"x": size * names["x"]})
     assert scaler.get_scale() == 2**15
     assert optimizer.state[model[0].weight]["step"] == 3
+
+
+@pytest.mark.parametrize(("rate", "slower"), [(1e-4, True), (1e-2, False)])
+def test_adamw_without_unscale_is_slow_in_a_larger_net_at_a_small_rate(rate, slower):
+    losses = []
+    for unscale in (True, False):
+        torch.manual_seed(0)
+        x, y, *_ = digits(0)
+        net = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512))
+        net.extend([nn.ReLU(), nn.Linear(512, 10)])
+        optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.0)
+        scaler = torch.amp.GradScaler("cpu")
+        for rows in torch.randint(len(y), (84, 64)):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.float16):
+                loss = F.cross_entropy(net(x[rows]), y[rows])
+            scaler.scale(loss).backward()
+            if unscale:
+                scaler.unscale_(optimizer)
+            clip_grad_norm_(net.parameters(), 0.5)
+            scaler.step(optimizer)
+            scaler.update()
+        losses.append(F.cross_entropy(net(x), y).item())
+    assert (losses[1] > losses[0] + 0.1) == slower, losses
 
 
 def test_every_line_of_the_old_loop_has_its_replacement():
@@ -157,6 +182,12 @@ def fused_sgd(model, batches):
         return _by_the_book(model, batches)
 
 
+def switched_off(model, batches):
+    made = functools.partial(torch.amp.GradScaler, enabled=False)
+    with mock.patch("torch.amp.GradScaler", made):
+        return _by_the_book(model, batches)
+
+
 def forgetting_update(model, batches):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scaler = torch.amp.GradScaler("cpu")
@@ -195,6 +226,7 @@ def clearing_each_batch(model, batches):
             "the model has not changed.* or are the gradients never cleared",
         ),
         (fused_sgd, "leave fused=True away: where the first step is left out"),
+        (switched_off, "the scaler is off, so nothing was scaled. Without a device"),
         (updating_twice, "the weights are right, but the scale ends at 7"),
         (updating_each_batch, ".* Update after a step, not after each batch"),
         (clearing_each_batch, ".* no gradients. Where are they cleared"),
@@ -327,11 +359,20 @@ def test_port_is_hidden_until_the_reader_has_guessed(mount):
     assert all(answer.is_visible() for answer in answers.all())
     assert page.evaluate("window.state.guess") == [0, STAY[0]]
     assert page.locator(".mp").bounding_box()["height"] == height
+    signs = page.locator(".apex-why").evaluate_all(
+        "all => all.map(p => p.dataset.sign)"
+    )
+    assert [(i, sign) for i, sign in enumerate(signs) if sign] == [
+        (0, "✗"),  # ticked, and changes
+        (STAY[0], "✓"),
+        (STAY[1], "✗"),  # stays, and was not ticked
+    ]
     shown = answers.locator("code").all_text_contents()
     expected = [line.strip() for line in loops.new_loop().splitlines()]
     assert [text for text in shown if text != "(nothing)"] == expected
     page.get_by_role("button", name="Guess again").click()
     assert not answers.first.is_visible()
+    assert not page.locator(".apex-why:not([data-sign=''])").count()
 
 
 def test_diff_fits_a_narrow_phone(mount):

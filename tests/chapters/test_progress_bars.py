@@ -1,12 +1,14 @@
 """The chapter on progress bars: clock and screen, checks, widget."""
 
+import io
 import math
 import re
-from itertools import cycle
+from itertools import cycle, zip_longest
 
 import numpy as np
 import pytest
 import torch
+import tqdm.notebook as notebook_bars
 from tqdm import tqdm
 from tqdm.std import EMA
 from traitlets import TraitError
@@ -156,6 +158,7 @@ def by_batch_size(loader, loss_of, file):
             "✗ Hint: after 3 of 6 batches, 12 samples",
         ),
         (by_batch_size, "✗ Hint: each batch is weighed by 4, the loader's batch_size"),
+        (averaged(divide=6), "✗ Hint: each loss is weighed right, .* Divide by the 22"),
         (averaged(divide=7), "✗ Hint: the mean loss of the 22 samples is 150.5, got 473"),
         (lambda loader, loss_of, file: 1.0, "✗ Hint: walk the loader once: got 0 of 6"),
         (lambda loader, loss_of, file: None, "○ Not yet: <lambda> returned None"),
@@ -220,6 +223,10 @@ def counted_at_its_start(a, b, file):
             lambda a, b, f: tqdm(zip(a, cycle(b), strict=False), total=8, file=f),
             "✗ Hint: zip alone ends after 6 pairs. Yours repeats batches",
         ),
+        (
+            lambda a, b, f: tqdm(zip_longest(a, b), total=8, file=f),
+            "✗ Hint: zip alone ends after 6 pairs. Yours fills up with None",
+        ),
         (  # and this one never ends
             lambda a, b, f: tqdm(zip(cycle(a), cycle(b), strict=False), file=f),
             "✗ Hint: zip alone ends after 6 pairs. Yours repeats batches",
@@ -258,6 +265,7 @@ def roots(batches):
         (lambda b: sum(roots(b)) / 3, "✗ Hint: that is the mean of the three batches'"),
         (lambda b: mean_of(zip(roots(b), (4, 4, 1), strict=True)), "✗ Hint: that weighs the"),
         (lambda b: sum((p - t).abs().sum().item() for p, t in b) / 9, "✗ Hint: .* absolute errors"),
+        (lambda b: sum(squares([p]).item() ** 0.5 for p in b) / 9, "✗ Hint: .* one root, last"),
         (lambda b: squares(b).item() / 9, "✗ Hint: that is the mean square error"),
         (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
         (lambda b: (squares(b).item() / len(b)) ** 0.5, "✗ Hint: that divides by the 3"),
@@ -367,7 +375,13 @@ def test_bar_is_not_blamed_for_a_stall_that_is_still_to_come(mount):
     page = mount(EtaSmoothing(batch=50))
     assert "still to come" in page.inner_text("[aria-live]")
     page.get_by_label("after batch, as a number").fill("100")
-    assert "times the truth" in page.inner_text("[aria-live]")
+    assert "is 28.4 times the truth" in page.inner_text("[aria-live]")
+
+
+def test_disable_none_hides_a_plain_bar_in_a_notebook_and_not_its_widget():
+    settings = {"disable": None, "file": io.StringIO()}  # a notebook's is no terminal
+    assert tqdm(range(3), **settings).disable
+    assert not notebook_bars.tqdm(range(3), display=False, **settings).disable
 
 
 # --- the last batch ------------------------------------------------------------------
@@ -396,18 +410,20 @@ def test_what_the_chapter_says_of_the_last_batch_holds(front_end):
 
 def test_last_batch_shows_no_mean_before_the_guess(mount):
     page = mount(LastBatch(), width=400)
-    assert page.locator("tbody td").all_inner_texts() == ["–", "–"]
+    assert page.locator("tbody td").all_inner_texts() == ["–", "–", "–"]
+    assert not page.locator(".mp-curve").count()
     height = page.locator(".mp").bounding_box()["height"]
     page.get_by_label("Your guess, in %, as a number").fill("92.5")
     page.get_by_role("button", name="Lock my guess").press("Enter")
-    assert page.locator("tbody td").all_inner_texts() == ["90.8%", "95.2%"]
+    assert page.locator("tbody td").all_inner_texts() == ["90.8%", "95.2%", "92.5%"]
+    assert page.locator(".mp-curve").count() == 3
     assert "You guessed 92.5%" in page.inner_text("[aria-live]")
     assert page.locator(".mp").bounding_box()["height"] == height
     page.get_by_label("Last batch, as a number").fill("64")
     assert page.evaluate("window.state.size") == 64
     page.get_by_role("button", name="Reset").click()
     assert page.evaluate("window.state.guess") is None
-    assert page.locator("tbody td").all_inner_texts() == ["–", "–"]
+    assert page.locator("tbody td").all_inner_texts() == ["–", "–", "–"]
 
 
 @pytest.mark.parametrize(

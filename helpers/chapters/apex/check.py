@@ -117,6 +117,11 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
         scaler, weights, model = _trained(fn)
     if not isinstance(scaler, torch.amp.GradScaler):
         return hint(f"return the scaler, got {type(scaler).__name__}.")
+    if not scaler.is_enabled():
+        return hint(
+            "the scaler is off, so nothing was scaled. Without a device it waits for "
+            'CUDA: write torch.amp.GradScaler("cpu").'
+        )
     if {p.dtype for p in model.parameters()} != {torch.float32}:
         return hint("the weights must stay in float32; autocast casts copies of them.")
     if any(isinstance(o, torch.optim.SGD) and o.defaults["fused"] for o in used):

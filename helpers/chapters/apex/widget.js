@@ -15,6 +15,12 @@ export function compare(lines, guess) {
   };
 }
 
+// The sign beside a line: a tick that was right, or a mistake; none for a line left alone.
+export function sign(stays, ticked) {
+  if (stays) return ticked ? "✓" : "✗";
+  return ticked ? "✗" : "";
+}
+
 function render({ model, el: host }) {
   const lines = model.get("lines");
   // The indentation is padding, so that a line that wraps stays under its own beginning.
@@ -37,7 +43,7 @@ function render({ model, el: host }) {
     const answer = el(
       "div",
       { class: "apex-answer" },
-      now === "" ? code("(nothing)") : code(now, kept ? "" : "correct"),
+      now === "" ? code(`${old.match(/^ */)[0]}(nothing)`) : code(now, kept ? "" : "correct"),
     );
     const reason = el("p", { class: "apex-why mp-soft" }, why);
     const left = el("div", { class: "apex-old" }, box, code(old, ""));
@@ -61,6 +67,7 @@ function render({ model, el: host }) {
       left.classList.toggle("mp-pitfall", shown && !kept);
       // Hidden, it keeps its room.
       for (const node of [answer, reason]) node.style.visibility = shown ? "visible" : "hidden";
+      reason.dataset.sign = shown ? sign(kept, guess.includes(i)) : "";
     });
     show.textContent = shown ? "Guess again" : "Show the port";
     if (!shown) {

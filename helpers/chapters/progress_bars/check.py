@@ -87,6 +87,11 @@ def epoch_mean(fn: Callable[..., float]) -> Verdict:
             "each batch is weighed by 4, the loader's batch_size, but the last one has 2 "
             "samples. Weigh it by len(y)."
         )
+    if math.isclose(value, right * 22 / 6, rel_tol=1e-5):
+        return hint(
+            "each loss is weighed right, but the sum is divided by the 6 batches. Divide "
+            "by the 22 samples."
+        )
     if not math.isclose(value, right, rel_tol=1e-5):
         return hint(f"the mean loss of the 22 samples is {right:.1f}, got {value:.1f}.")
     if not epoch.screen.getvalue():
@@ -168,9 +173,12 @@ def paired(fn: Callable[..., Iterable]) -> Verdict:
             return hint(_failure_of_the_loop(error))
         right = list(zip(first, second, strict=False))
         if len(pairs) > len(right) and pairs[: len(right)] == right:
+            habit = "repeats batches, as cycle"
+            if None in pairs[-1]:
+                habit = "fills up with None, as zip_longest"
             return hint(
-                f"zip alone ends after {len(right)} pairs. Yours repeats batches, as "
-                "cycle does: leave that out."
+                f"zip alone ends after {len(right)} pairs. Yours {habit} does: leave that "
+                "out."
             )
         if pairs != right:
             return hint(
@@ -200,7 +208,7 @@ def _batches(seed: int = 0) -> list[tuple[Tensor, Tensor]]:
     """Return predictions and targets in batches of 4, 4 and 1, whose roots are 1, 2, 6."""
     generator = torch.Generator().manual_seed(seed)
     batches = []
-    for errors in ([0.0, -2.0, 0.0, 0.0], [-4.0, 0.0, 0.0, 0.0], [6.0]):
+    for errors in ([1.0, -1.0, -1.0, -1.0], [-4.0, 0.0, 0.0, 0.0], [6.0]):
         target = torch.randn(len(errors), generator=generator, dtype=torch.float64)
         off = torch.tensor(errors, dtype=torch.float64)
         batches.append(((target + off).requires_grad_(), target))
@@ -228,7 +236,10 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
     known = {
         3.0: "that is the mean of the three batches' errors: 1, 2 and 6 count alike.",
         2.0: "that weighs the batches' roots by their size. Which mean is additive?",
-        12 / 9: "that is the mean of the absolute errors. Square them first.",
+        14 / 9: "that is the mean of the absolute errors. Square them first.",
+        12
+        / 9: "each batch's squares have a root of their own. Add up squares, and take "
+        "one root, last.",
         56 / 9: "that is the mean square error. Its root is still missing.",
         math.sqrt(56 / 3): "that divides by the 3 batches. Divide by the 9 samples.",
         math.sqrt(56 / 8): "that divides by 8, as std does. Divide by the 9 samples.",

@@ -113,7 +113,7 @@ function render({ model, el: host }) {
       `The bar says ${interval(eta)} to go; it will be ${interval(truth)}` +
       (unknown
         ? ", with the stall that is still to come."
-        : `: its figure is ${format(eta / truth, 2)} times the truth.`);
+        : `: its figure is ${format(eta / truth, 1)} times the truth.`);
     const line = (key) => rows.map((row) => [row.n, row[key] / 60]);
     axes.draw([
       { role: "correct", points: line("truth") },

@@ -14,6 +14,7 @@ export function means(size, wrong, full) {
 const COLUMNS = [
   ["batches", "pitfall", "mean of batches"],
   ["samples", "correct", "mean of images"],
+  ["guess", "reference", "your guess"],
 ];
 
 function render({ model, el: host }) {
@@ -26,7 +27,7 @@ function render({ model, el: host }) {
     if (Number.isInteger(value)) update(model, name, value);
   };
   const wrong = choice(
-    "Wrong in it",
+    "Wrong in the last",
     [0, 1, 2, 3].map((v) => [v, `${v}`]),
     (value) => update(model, "wrong", value),
   );
@@ -70,19 +71,19 @@ function render({ model, el: host }) {
   function paint() {
     const [n, missed, count, locked] = ["size", "wrong", "full", "guess"].map((t) => model.get(t));
     const shown = locked !== null;
-    const now = means(n, missed, count);
+    const at = (size) => ({ ...means(size, missed, count), guess: locked });
+    const now = at(n);
     size.set(n);
     wrong.set(missed);
     full.set(count);
     lock.textContent = shown ? "Guess again" : "Lock my guess";
     news.textContent = shown
-      ? `You guessed ${format(locked, 1)}%. Now drag the size of the last batch.`
+      ? `You guessed ${format(locked, 1)}%, the line across. Now drag the size of the last batch.`
       : "In each full batch 3 of 64 images are wrong. What does the mean of batches say?";
-    const curve = (key) =>
-      Array.from({ length: 64 }, (_, i) => [i + 1, means(i + 1, missed, count)[key]]);
+    const curve = (key) => Array.from({ length: 64 }, (_, i) => [i + 1, at(i + 1)[key]]);
     const drawn = shown ? COLUMNS : [];
     chart.draw(drawn.map(([key, role]) => ({ role, points: curve(key) })));
-    const seen = drawn.filter(([key]) => now[key] >= LOWEST);
+    const seen = drawn.filter(([key]) => key !== "guess" && now[key] >= LOWEST);
     chart.dots(seen.map(([key, role]) => ({ role, at: [n, now[key]] })));
     chart.mark(n);
     COLUMNS.forEach(([key], i) => {

@@ -24,7 +24,7 @@ class LastBatch(BookWidget):
     """
 
     label = "Last batch"
-    height_px = (658, 600)
+    height_px = (658, 622)
 
     size = Whole(1, min=1, max=64).tag(sync=True)
     wrong = Whole(1, min=0, max=3).tag(sync=True)
