@@ -61,10 +61,15 @@ REPAIRS = [
         ends_in_softmax,
         unchanged,
         largest,
-        "○ Not yet: all outputs lie from 0 to 1, and",
+        "○ Not yet: all outputs lie from 0 to 1, and each row has the sum 1:",
     ),
     (ends_in_softmax, with_classes, largest, "○ Not yet: all outputs"),
-    (torch.sigmoid, with_classes, largest, "○ Not yet: all outputs"),
+    (
+        torch.sigmoid,
+        with_classes,
+        largest,
+        "○ Not yet: all outputs lie from 0 to 1, and each row has a sum of",
+    ),
     (torch.relu, with_classes, read, "✗ Hint: no output is below 0"),
     (
         as_it_is,
@@ -107,6 +112,18 @@ REPAIRS = [
         lambda m, x, y: F.cross_entropy(m(x), y[:, 0].long(), reduction="none"),
         read,
         "✗ Hint: return the mean loss, one number, got shape (16,)",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: F.cross_entropy(m(x), y[:, 0].long(), reduction="sum"),
+        read,
+        "✗ Hint: that is the sum over 16 samples. Return their mean.",
+    ),
+    (
+        as_it_is,
+        lambda m, x, y: F.cross_entropy(m(x), y[:, 0].long(), reduction="sum") / len(y),
+        read,
+        "✓ Correct",
     ),
     (as_it_is, with_classes, largest, "✗ Hint: the loss is right, but confidence says"),
     (
@@ -392,7 +409,7 @@ def test_live_training_shows_nothing_before_the_guess(mount):
     assert set(page.locator("tbody td").all_inner_texts()) == {"–"}
     page.get_by_label("Dotted line, as a number").fill("0.5")
     page.get_by_role("button", name="Lock my guess").click()
-    assert "Your guess: 0.50. Its floor is 1.461" in text()
+    assert "Your guess: 0.50. With a softmax first, the floor is 1.461" in text()
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
     (twice_loss, loss), (_, right), never = [

@@ -40,6 +40,12 @@ def test_element_wise_work_is_a_quarter_in_a_narrow_mobile_network():
     assert by_thop(model, x) / macs - 1 == pytest.approx(0.245, abs=5e-4)
 
 
+def test_a_causal_mask_is_counted_as_if_there_were_none():
+    q = torch.rand(1, 1, 128, 64)
+    mix = nn.functional.scaled_dot_product_attention
+    assert counted(lambda q: mix(q, q, q, is_causal=True), q) == 2 * 128**2 * 64
+
+
 # --- the checks ----------------------------------------------------------------------
 
 
@@ -117,6 +123,14 @@ def back_to_its_mode(model, x):
     return macs
 
 
+def each_layer_back_to_its_mode(model, x):
+    modes = {module: module.training for module in model.modules()}
+    macs = per_image(counted)(model.eval(), x)
+    for module, was_training in modes.items():
+        module.training = was_training
+    return macs
+
+
 def leaving_buffers(model, x):
     model.register_buffer("total_ops", torch.zeros(1))
     return of_a_copy(per_image(counted))(model, x)
@@ -165,7 +179,8 @@ def with_hooks(model, x):
             "✗ Hint: the count is right, but the model came in train() mode",
         ),
         (always_back_to_train, "✗ Hint: a model that comes in eval() mode should stay"),
-        (back_to_its_mode, "✓ Correct"),
+        (back_to_its_mode, "✗ Hint: a frozen BatchNorm that came in eval() mode"),
+        (each_layer_back_to_its_mode, "✓ Correct"),
         (of_a_copy(per_image(counted)), "✓ Correct"),
         (of_a_copy(lambda m, x: counted(m, x[:1])), "✓ Correct"),
         (lambda m, x: count_macs(m, x, per_sample=True).macs, "✓ Correct"),

@@ -118,4 +118,12 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     fn(model, images)
     if any(module.training for module in model.modules()):
         return hint("a model that comes in eval() mode should stay in it.")
+    model.train()
+    model.body[1].eval()  # a frozen BatchNorm
+    fn(model, images)
+    if not model.training or model.body[1].training:
+        return hint(
+            "a frozen BatchNorm that came in eval() mode is now in train() mode: "
+            "model.train() sets all layers. Count on a copy."
+        )
     return correct("MACs of one image, and the model is as it was.")
