@@ -333,9 +333,9 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.locator("path.mp-curve").count() == 1
     page.get_by_label("the same bits").check()
     gap = runs["resumed"]["0000"][1]
-    assert f"✗ No: other weights, which differ by up to {gap:.2f}" in shown()
+    assert f"✗ No: other weights, up to {gap:.2f} apart." in shown()
     page.get_by_label("other weights").check()
-    assert f"✓ Right: other weights, which differ by up to {gap:.2f}" in shown()
+    assert f"✓ Right: other weights, up to {gap:.2f} apart." in shown()
     assert page.locator("path.mp-pitfall").count() == 1
     for name in ("optimizer", "scheduler", "random state"):
         page.get_by_label(name).focus()

@@ -85,7 +85,7 @@ function render({ model, el: host }) {
         { class: right ? "mp-correct" : "mp-pitfall" }, // the sign is that of the answer
         same
           ? `${verdict}: the same weights, bit for bit.`
-          : `${verdict}: other weights, which differ by up to ${format(gap, 2)}.`,
+          : `${verdict}: other weights, up to ${format(gap, 2)} apart.`,
       ),
       ` Loss of epoch 8: never stopped ${there}, resumed ${here}.`,
     );
