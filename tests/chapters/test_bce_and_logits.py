@@ -85,6 +85,12 @@ REPAIRS = [
         "✗ Hint: on 32 sure mistakes the mean loss is",
     ),
     (
+        lambda out: out.clamp(-15, 15).squeeze(1),
+        on_logits,
+        positive,
+        "✗ Hint: the loss is right, but the model sends no gradient of it",
+    ),
+    (
         squeezed,
         lambda model, x, y: nn.BCEWithLogitsLoss()(model(x), y),
         positive,
@@ -145,6 +151,14 @@ STABLE_BCE = [
     (stable, "✓ Correct"),
     (lambda x, y: F.softplus(x) - x * y, "✓ Correct"),
     (lambda x, y: -y * F.logsigmoid(x) - (1 - y) * F.logsigmoid(-x), "✓ Correct"),
+    (
+        lambda x, y: (
+            torch.maximum(x, torch.zeros_like(x))
+            - x * y
+            + torch.log1p(torch.exp(-x.abs()))
+        ),
+        "✓ Correct",
+    ),
     (
         with_abs,
         "✗ Hint: all values are right, but at logit 0, target 1 the gradient is -0.5",
@@ -365,6 +379,13 @@ def test_live_training_shows_one_stuck_and_one_recovering(mount):
     assert int(recovered[-2].rstrip("%")) >= 90
     page.get_by_role("button", name="Reset").click()
     assert "Step 0 of 200" in page.locator(".mp").inner_text()
+
+
+@pytest.mark.parametrize(("bias", "ticks"), [(20, "0 20 40"), (-20, "0 7 14")])
+def test_loss_axis_of_the_live_training_has_even_ticks(mount, bias, ticks):
+    page = mount(LogitsTraining(bias=bias))
+    texts = page.locator("svg text").all_text_contents()
+    assert ticks in " ".join(texts)
 
 
 def test_live_training_moves_only_while_it_plays(mount):

@@ -215,6 +215,8 @@ PAIR = torch.tensor([0.25, 0.25])
         (lambda c: solution(c, loss=0.5), f"{LOSS} float 0.5"),
         (lambda c: solution(c, loss=round(float(c["loss"]), 2)), f"{LOSS} float 0.33"),
         (lambda c: solution(c, loss=c["loss"].item()), "✓ Correct"),
+        (lambda c: solution(c, loss=torch.tensor(c["loss"])), "✓ Correct"),
+        (lambda c: solution(c, loss=torch.Tensor([c["loss"]])), f"{LOSS} Tensor"),
         (
             lambda c: solution(c, history=torch.Tensor(c["history"]).double()),
             "✗ Hint: history: its numbers have changed",
@@ -254,12 +256,15 @@ def test_recorded_runs_are_what_a_checkpoint_does(runs):
     losses += [whole.train_epoch() for _ in range(4)]
     assert runs["whole"] == [round(loss, 3) for loss in losses]
     assert runs["resumed"]["1111"][:3] == [runs["whole"][4:], 0, True]
-    assert runs["resumed"]["1111"][3] == round(len(file) / 1000)
-    for chosen, (curve, gap, same, _) in runs["resumed"].items():
+    assert runs["resumed"]["1111"][3] == round(len(file) / 1000, 1)
+    for chosen, (curve, gap, same, kilobytes) in runs["resumed"].items():
         taken = dict(zip(LEFT_OUT, chosen, strict=True))
         enough = all(taken[name] == "1" for name in ("optimizer", "scheduler", "rng"))
         assert same == (gap == 0) == enough
         assert (curve == runs["whole"][4:]) == enough
+        parts = ["model", *(name for name, one in taken.items() if one == "1")]
+        added = sum(runs["kilobytes"][name] for name in parts)
+        assert added == pytest.approx(kilobytes, abs=0.15)  # as they are shown
     assert len(runs["resumed"]) == 2 ** len(LEFT_OUT)
     assert runs["kilobytes"]["optimizer"] == pytest.approx(
         2 * runs["kilobytes"]["model"], rel=0.05
@@ -328,7 +333,9 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.locator("path.mp-curve").count() == 1
     page.get_by_label("the same bits").check()
     gap = runs["resumed"]["0000"][1]
-    assert f"✗ Other weights: they differ by up to {gap:.2f}" in shown()
+    assert f"✗ No: other weights, up to {gap:.2f} apart." in shown()
+    page.get_by_label("other weights").check()
+    assert f"✓ Right: other weights, up to {gap:.2f} apart." in shown()
     assert page.locator("path.mp-pitfall").count() == 1
     for name in ("optimizer", "scheduler", "random state"):
         page.get_by_label(name).focus()
@@ -336,6 +343,8 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.evaluate("[state.guess, state.rng]") == [None, True]
     assert "✗" not in shown()
     page.get_by_label("other weights").check()
-    assert "✓ The same weights, bit for bit." in shown()
+    assert "✗ No: the same weights, bit for bit." in shown()
+    page.get_by_label("the same bits").check()
+    assert "✓ Right: the same weights, bit for bit." in shown()
     assert page.get_by_label("model").is_disabled()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

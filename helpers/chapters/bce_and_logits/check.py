@@ -68,8 +68,14 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
         return hint(f"that is the sum of {len(x)} terms. Take the mean, as before.")
     if loss.shape != () or not torch.isclose(loss, right):
         return hint(
-            f"on 32 sure mistakes the mean loss is {right.item():.4g}, got "
-            f"{loss.detach().mean().item():.4g}. Does the loss take logits, one per label?"
+            f"on 32 sure mistakes the mean loss is {right.item():.4g}, the mean size of "
+            f"their logits, got {loss.detach().mean().item():.4g}. Does the loss take "
+            "logits, one per label?"
+        )
+    if all(slope is None or not slope.any() for slope in slopes):
+        return hint(
+            "the loss is right, but the model sends no gradient of it to its weights. "
+            "Return the logits as the linear layer gives them, without limits."
         )
     return _classes(unsure, predict, x)
 

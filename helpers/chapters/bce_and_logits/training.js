@@ -50,15 +50,15 @@ function render({ model, el: host }) {
       const layer = start(model.get("seed"), model.get("bias"));
       return { pair, layer, curve: [[0, measure(layer, data, pair).loss]] };
     });
-    const top = Math.max(1, 1.1 * Math.max(...runs.map(({ curve }) => curve[0][1])));
-    const yTicks = [0, top / 2, top].map((v) => Number(v.toPrecision(1)));
+    const highest = Math.max(1, 1.1 * Math.max(...runs.map(({ curve }) => curve[0][1])));
+    const tick = Number((highest / 2).toPrecision(1));
     const xTicks = [0, 50, 100, 150, 200];
     chart = plot({
       title: "training loss",
       x: [0, STEPS],
-      y: [0, top],
+      y: [0, Math.max(highest, 2 * tick)],
       xTicks,
-      yTicks,
+      yTicks: [0, tick, 2 * tick],
       xLabel: "step",
     });
     frame.replaceChildren(chart.root);

@@ -176,7 +176,9 @@ def _same(before: dict, safe: dict) -> Verdict | None:
     if not isinstance(args, dict) or _typed(args) != _typed(vars(before["args"])):
         return hint("args: keep the names and values, as vars(args) gives them.")
     loss = safe["loss"]
-    if type(loss) is not float or loss != before["loss"]:
+    number = torch.tensor(float(before["loss"]), dtype=torch.float64)
+    kept = type(loss) is float and loss == before["loss"]
+    if not kept and not _equal(loss, number):
         given = f"{type(loss).__name__} {str(loss)[:40]}"
         return hint(f"loss: it was {before['loss']}, and is now {given}. Use float.")
     history, numbers = safe["history"], torch.from_numpy(before["history"])

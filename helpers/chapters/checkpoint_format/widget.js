@@ -27,7 +27,7 @@ function render({ model, el: host }) {
         update(model, name, taken);
       },
     });
-    const size = el("span", { class: "mp-soft" }, `${runs.kilobytes[name]} KB`);
+    const size = el("span", { class: "mp-soft" }, `${format(runs.kilobytes[name], 1)} KB`);
     return { name, input, root: el("label", {}, input, text, size) };
   });
   const guess = choice(
@@ -63,7 +63,7 @@ function render({ model, el: host }) {
     const guessed = model.get("guess");
     guess.set(guessed);
     prompt.textContent =
-      `The file has ${kilobytes} KB. A new process loads it and trains epochs 5 to 8. ` +
+      `The file has ${format(kilobytes, 1)} KB. A new process loads it and trains epochs 5 to 8. ` +
       "Does it end with the weights of the run that was never stopped?";
     const never = { role: "reference", points: points(whole) };
     const role = same ? "correct" : "pitfall";
@@ -76,14 +76,16 @@ function render({ model, el: host }) {
     }
     chart.draw([never, { role, points: points([whole[0], ...curve]) }]);
     chart.dots([{ role, at: [8, curve[3]] }]);
+    const right = guessed === (same ? "same" : "other");
+    const verdict = right ? "✓ Right" : "✗ No";
     const [there, here] = [whole[4], curve[3]].map((loss) => format(loss, 3));
     answer.replaceChildren(
       el(
         "strong",
-        { class: `mp-${role}` },
+        { class: right ? "mp-correct" : "mp-pitfall" }, // the sign is that of the answer
         same
-          ? "✓ The same weights, bit for bit."
-          : `✗ Other weights: they differ by up to ${format(gap, 2)}.`,
+          ? `${verdict}: the same weights, bit for bit.`
+          : `${verdict}: other weights, up to ${format(gap, 2)} apart.`,
       ),
       ` Loss of epoch 8: never stopped ${there}, resumed ${here}.`,
     );

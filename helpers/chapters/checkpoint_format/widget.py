@@ -31,15 +31,18 @@ def recorded_runs() -> dict:
             for name, taken in zip(LEFT_OUT, chosen, strict=True):
                 if not taken:
                     del some[name]
+            kilobytes = round(len(_written(some)) / 1000, 1)
             run = DigitsRun(0)
             torch.manual_seed(1)  # another process has other random numbers
             run.resume(some)
-            size = round(len(_written(some)) / 1000)
             curve = [round(run.train_epoch(), 3) for _ in range(4)]
             gap = run.distance(whole)
-            resumed["".join(map(str, chosen))] = [curve, round(gap, 2), gap == 0, size]
+            key = "".join(map(str, chosen))
+            resumed[key] = [curve, round(gap, 2), gap == 0, kilobytes]
     state = _read(file)
-    parts = {name: round(len(_written(state[name])) / 1000) for name in [*PARTS, "rng"]}
+    adds = {name: len(file) - _bytes_without(state, [name]) for name in LEFT_OUT}
+    sizes = {"model": _bytes_without(state, LEFT_OUT)} | adds
+    parts = {name: round(size / 1000, 1) for name, size in sizes.items()}
     whole = [round(loss, 3) for loss in losses]
     return {"whole": whole, "resumed": resumed, "kilobytes": parts}
 
@@ -48,6 +51,12 @@ def _written(value: object) -> bytes:
     file = io.BytesIO()
     torch.save(value, file)
     return file.getvalue()
+
+
+def _bytes_without(state: dict, names: list[str]) -> int:
+    """Return the size of the file that lacks these: what a part adds is a difference."""
+    some = {name: value for name, value in state.items() if name not in names}
+    return len(_written(some))
 
 
 def _read(data: bytes) -> dict:
