@@ -50,6 +50,10 @@ def load_and_raise(model, path):
     assert not unexpected
 
 
+def load_a_copy(model, path):
+    return loading()(copy.deepcopy(model), path)
+
+
 def without(word):
     return lambda key: key.replace(word, "")
 
@@ -68,6 +72,7 @@ def without(word):
         (loading(strict=False), "✗ Hint: the file is loaded. But from one that lacks"),
         (loading(lambda k: k.lstrip("module."), strict=False), ".* and layer.weight is not"),
         (loading(lambda k: k.lstrip("module.")), "✗ Hint: on the whole file it raised"),
+        (load_a_copy, "✗ Hint: you return another model, and that one is loaded"),
         (loading(), "✓ Correct"),
         (load_in_the_wrapper, "✓ Correct"),
         (load_and_raise, "✓ Correct"),
@@ -193,6 +198,14 @@ def by_keys(model, state_dict):
     return len([k for k in ours if k in state_dict]) / len(ours)
 
 
+def by_bytes(model, state_dict):
+    ours = model.state_dict()
+    fit = [
+        v for k, v in ours.items() if k in state_dict and state_dict[k].shape == v.shape
+    ]
+    return sum(v.nbytes for v in fit) / sum(v.nbytes for v in ours.values())
+
+
 def of_parameters(model, state_dict):
     ours = dict(model.named_parameters())
     fit = [
@@ -235,6 +248,7 @@ def by_loading(model, state_dict):
         (lambda m, sd: 100 * share_of(m, sd), ".* fits: return a share from 0 to 1, not"),
         (lambda m, sd: share_of(m, sd, names_only=True), ".* another shape does not load"),
         (by_counts, ".* weight is transposed: a tensor of another shape does not load"),
+        (by_bytes, ".* lacks the last layer: count numbers, not bytes"),
         (by_keys, ".* lacks the last layer: count numbers, not keys"),
         (lambda m, sd: share_of(m, sd, of=sd), ".* divide by the model's numbers"),
         (by_loading, ".* fits: the model has changed. Compare, do not load"),

@@ -473,6 +473,12 @@ def test_live_training_hides_what_the_reader_shall_guess(mount):
     assert batch == "10%"
     assert int(classes.rstrip("%")) >= 90
     assert page.locator("path.mp-curve").count() == 2
+    box = page.locator("input").last
+    for size, least, most in ((16, 0, 19), (11, 20, 27), (8, 15, 27), (4, 15, 27)):
+        box.fill(str(size))
+        box.press("Tab")
+        batch, classes = rows.nth(2).locator("td").all_inner_texts()
+        assert least <= int(classes.rstrip("%")) - int(batch.rstrip("%")) <= most
     start, now = (rows.nth(i).locator("td").all_inner_texts() for i in (0, 1))
     assert start[0] == start[1]  # the same model, only predicted otherwise
     assert now[0] == now[1]

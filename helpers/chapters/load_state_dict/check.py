@@ -42,10 +42,17 @@ def loader(load: Callable[[nn.Module, str], object]) -> Verdict:
         state_dict = {f"module.{k}": v for k, v in trained.state_dict().items()}
         torch.save({"epoch": 7, "model": state_dict}, path)
         try:
-            load(model, path)
+            returned = load(model, path)
         except Exception as error:  # whatever the reader's code raises becomes a hint
             return hint(f"on the whole file it raised {type(error).__name__}: {error}")
-        problem = _not_loaded(before, trained.state_dict(), model.state_dict())
+        wanted = trained.state_dict()
+        problem = _not_loaded(before, wanted, model.state_dict())
+        another = problem and isinstance(returned, nn.Module)
+        if another and not _not_loaded(before, wanted, returned.state_dict()):
+            return hint(
+                "you return another model, and that one is loaded. Load into the model "
+                "that you were given."
+            )
         if problem:
             return problem
         del state_dict["module.head.weight"]
@@ -156,7 +163,8 @@ def _models() -> list[tuple[nn.Module, dict[str, Tensor], str]]:
     """Return models, state dicts, and what is special about each pair."""
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     # No batch normalisation: PyTorch never calls its counter of batches missing.
-    model.register_buffer("mean", torch.zeros(3))
+    # Of another dtype, so that bytes are no measure of numbers.
+    model.register_buffer("mean", torch.zeros(3, dtype=torch.float64))
     full = {key: torch.ones_like(value) for key, value in model.state_dict().items()}
     wrapped = {f"module.{key}": value for key, value in full.items()}
     body = {key: value for key, value in full.items() if not key.startswith("2.")}
@@ -204,6 +212,7 @@ def _wrong_share(
     everything = sum(value.numel() for value in ours.values())
     numbers = sum(ours[key].numel() for key in fitting)
     trained = [ours[key].numel() for key in fitting if key in parameters]
+    size = {key: value.numel() * value.element_size() for key, value in ours.items()}
 
     def equals(part: float, whole: float) -> bool:
         return abs(answer - part / whole) < 1e-6
@@ -216,6 +225,8 @@ def _wrong_share(
         return "a tensor of another shape does not load."
     if equals(sum(trained), sum(ours[key].numel() for key in parameters)):
         return "buffers are numbers of the model, too: take model.state_dict()."
+    if equals(sum(size[key] for key in fitting), sum(size.values())):
+        return "count numbers, not bytes: a buffer may have another dtype."
     if equals(len(fitting), len(ours)) or equals(len(common), len(ours)):
         return "count numbers, not keys: a weight holds more than a bias."
     if equals(numbers, sum(value.numel() for value in theirs.values())):
