@@ -21,7 +21,7 @@ def grouped(batches: Iterable, k: int) -> Iterator[list]:
     """Yield lists of ``k`` batches, one list for each update; the last one may be shorter.
 
     A loop over groups needs no counter: what belongs to an update (clipping, the steps
-    of optimizer and scheduler, ``zero_grad``) stands behind the loop over its batches,
+    of optimizer and scheduler, ``zero_grad``) comes after the loop over its batches,
     and nothing is left over at the end. The loss of a shorter group is to be divided as
     that of a full one: else its few samples make a full step.
 

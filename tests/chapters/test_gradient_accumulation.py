@@ -262,6 +262,8 @@ def test_explorer_hides_its_curves_until_a_guess(mount, front_end):
         AccumulationCut, "m.answer(m.errors(m.digits(a), 0))", AccumulationCut().data
     )
     assert f"It happens at {answer}." in page.locator("p").first.inner_text()
+    page.get_by_label("First micro-batch, as a number").fill("45")
+    assert "0.56 | 5.00" in page.locator("table").inner_text()  # nine times
     page.get_by_label("First micro-batch, as a number").fill("1")
     frame = page.locator("svg.mp-pick").bounding_box()
     dots = page.locator("svg.mp-pick circle").all()
@@ -357,3 +359,27 @@ def test_live_training_shows_that_divided_micro_batches_are_the_whole_batch(moun
     assert float(cells[2][2]) > 0.1
     page.get_by_role("button", name="Reset").click()
     assert "Step 0 of 100" in page.locator(".mp").inner_text()
+
+
+ENDS = """[0, 2].map((run) => a.rates.map((rate) => {
+  const [data, layers, losses] = [m.digits(a.data), m.start(0), []];
+  for (let i = 0; i < 100; i++) {
+    m.step(layers, data.train, i, rate, m.RUNS[run]);
+    losses.push(m.measure(layers, data.test).loss);
+  }
+  return losses;
+}))"""
+
+
+def test_live_training_does_what_the_text_below_it_says(front_end):
+    rates = [0.1, 0.15, 0.2, 0.5, 1]
+    arguments = {"data": AccumulationTraining().data, "rates": rates}
+    at_once, undivided = front_end(AccumulationTraining, ENDS, arguments)
+    last = [losses[-1] for losses in undivided]
+    assert max(last[:2]) < 0.3
+    assert min(last[2:]) > 1.5
+    assert all(u < a[-1] for u, a in zip(last[:2], at_once[:2], strict=True))
+    ends = [losses[-1] for losses in at_once]
+    assert ends == sorted(ends, reverse=True)
+    assert undivided[3][0] < at_once[3][0]
+    assert undivided[3][2] > at_once[3][2]

@@ -1,6 +1,7 @@
 """The chapter on k-fold cross-validation: its made-up data, checks, live training."""
 
 import copy
+import itertools
 import re
 
 import numpy as np
@@ -130,7 +131,9 @@ def test_out_of_fold_tells_right_from_wrong(attempt, text):
     assert re.match(text, repr(check.out_of_fold(attempt)))
 
 
-def restored(reset="load", at_once=False, copies=False, of_trained=False):
+def restored(
+    reset="load", at_once=False, copies=False, of_trained=False, keeps=None, **settings
+):
     """Return a loop that builds one model, and starts it again or copies it."""
 
     def out_of_fold(x, y, new_model, folds):
@@ -138,9 +141,10 @@ def restored(reset="load", at_once=False, copies=False, of_trained=False):
         first = copy.deepcopy(model.state_dict())
         models = [copy.deepcopy(model) for _ in folds]
         predicted = torch.zeros(len(y), dtype=torch.long)
+        old = keeps and keeps(model.parameters(), **settings)
 
         def train(model, rows):
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            optimizer = old or torch.optim.SGD(model.parameters(), lr=0.1)
             model.train()
             for _ in range(3):
                 optimizer.zero_grad()
@@ -182,10 +186,36 @@ def restored(reset="load", at_once=False, copies=False, of_trained=False):
         (restored(reset="draw"), "✓ Correct"),
         (restored(reset=None), "○ Not yet: fold 2 is predicted by a model that was"),
         (restored(of_trained=True), "○ Not yet: fold 2 is predicted by a model that"),
+        (restored(keeps=torch.optim.SGD, lr=0.1), "✓ Correct"),  # it keeps nothing
+        (restored(keeps=Adam, lr=0.1), "✗ Hint: other labels in fold 5 change"),
+        (
+            restored(keeps=torch.optim.SGD, lr=0.1, momentum=0.9),
+            "✗ Hint: other labels in fold 5 change",
+        ),
     ],
 )
 def test_out_of_fold_takes_first_weights_for_a_new_model(attempt, text):
     assert repr(check.out_of_fold(attempt)).startswith(text)
+
+
+def test_out_of_fold_blames_no_labels_for_other_random_numbers():
+    seeds = itertools.count()
+
+    def another_each_time(*case):
+        torch.manual_seed(next(seeds))
+        return loop()(*case)
+
+    assert repr(check.out_of_fold(another_each_time)).startswith("✓ Correct")
+    assert next(seeds) > 2  # it was called for other labels, too
+
+
+def test_labels_are_changed_in_silence(capsys):
+    def talks(*case):
+        print("fold")
+        return loop()(*case)
+
+    assert not check._remembers(talks)
+    assert not capsys.readouterr().out
 
 
 def test_out_of_fold_sees_a_leak_before_the_first_step():

@@ -119,7 +119,7 @@ function render({ model, el: host }) {
       rows.forEach(({ cells }, j) => {
         cells[column].textContent = hidden ? "–" : percent(off(at, j));
       });
-      const each = (n) => format(SAMPLES / 2 / n, 1);
+      const each = (n) => format(SAMPLES / 2 / n, 2);
       counts[column].textContent = hidden ? "–" : `${each(at)} | ${each(SAMPLES - at)}`;
     });
     chart.dots(

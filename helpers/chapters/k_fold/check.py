@@ -1,5 +1,7 @@
 """Checks of the chapter on k-fold cross-validation."""
 
+import contextlib
+import io
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,12 +105,19 @@ class _Watch:
         return any(call.moved for call in self.calls if call.model == number)
 
 
-def _run(fn: Callable) -> tuple[object, _Watch, list[tuple[Tensor, Tensor]]]:
-    """Call a reader's loop on 40 samples in five folds, and watch its models."""
+def _run(
+    fn: Callable, flip: bool = False
+) -> tuple[object, _Watch, list[tuple[Tensor, Tensor]]]:
+    """Call a reader's loop on 40 samples in five folds, and watch its models.
+
+    With `flip`, the samples of the last fold have the other class.
+    """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(40, 4, generator=generator)
     y, at = torch.randint(0, 2, (40,), generator=generator), torch.arange(40)
     folds = [(at[at % 5 != f], at[at % 5 == f]) for f in range(5)]
+    if flip:
+        y[folds[-1][1]] = 1 - y[folds[-1][1]]
     watch = _Watch(x)
     return _as_tensor(fn(x, y, watch.new_model, folds)), watch, folds
 
@@ -131,6 +140,11 @@ def out_of_fold(fn: Callable[..., Tensor]) -> Verdict:
             fault = fault_of(number, set(val.tolist()), calls, result)
             if fault:
                 return fault
+    if _remembers(fn):
+        return hint(
+            "other labels in fold 5 change what is predicted for it: an earlier fold has "
+            "left something. Is the optimizer new in each fold, or are its averages old?"
+        )
     return correct(
         "each sample is predicted once, in eval mode, by a model that never trained on it."
     )
@@ -199,6 +213,25 @@ def _other_fault(
     if not last.agrees(rows, result):
         return hint(f"fold {number}: the predictions are not at its own indices.")
     return None
+
+
+def _remembers(fn: Callable) -> bool:
+    """Return whether the labels of the last fold change what is predicted for it.
+
+    They do if the weights are the first ones again and Adam is the old one: its averages
+    are of gradients that earlier folds had from these labels.
+    """
+
+    def logits(flip: bool) -> Tensor:
+        torch.manual_seed(0)
+        result, watch, folds = _run(fn, flip)
+        last, _ = _scoring(set(folds[-1][1].tolist()), watch.calls, result)
+        return last.logits
+
+    silent = contextlib.redirect_stdout(io.StringIO())  # the loop has printed already
+    with torch.random.fork_rng(devices=[]), silent:
+        once, again, other = logits(False), logits(False), logits(True)
+    return torch.equal(once, again) and not torch.equal(once, other)
 
 
 # --- 2. find the leak ----------------------------------------------------------------
