@@ -60,7 +60,10 @@ function question(guess, classes, steps) {
       "Put the dotted line there, then lock it."
     );
   const found = format(floor(classes), 3);
-  return `Your guess: ${format(guess, 2)}. With a softmax first, the floor is ${found}, the dash-dotted line. Now train.`;
+  return (
+    `Your guess: ${format(guess, 2)}. ` +
+    `With a softmax first, the floor is ${found}, the dash-dotted line. Now train.`
+  );
 }
 
 function render({ model, el: host }) {
