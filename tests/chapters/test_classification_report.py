@@ -37,8 +37,9 @@ def random(*shape, seed=0):
         (20, "✗ Hint: those are the ones it missed"),
         (37.5, "✗ Hint: precision is no share of the support"),
         (22.5, "✗ Hint: precision is hits / called: divide the hits by it"),
+        (50, "✗ Hint: that is the support"),
         (50 / 0.75, "✗ Hint: the support is not all hits"),
-        (50, "✗ Hint: 50 is too large"),
+        (55, "✗ Hint: 55 is too large"),
     ],
 )
 def test_called_tells_right_from_wrong(value, text):

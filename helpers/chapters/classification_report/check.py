@@ -161,6 +161,7 @@ called = NumberCheck(
             37.5, 37.5, "precision is no share of the support. Begin with the recall."
         ),
         Hint(22.5, 22.5, "precision is hits / called: divide the hits by it."),
+        Hint(50, 50, "that is the support: all that are the class, called or not."),
         Hint(66, 67, "the support is not all hits. Begin with the recall."),
     ],
 )
