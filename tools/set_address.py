@@ -33,15 +33,20 @@ def branch(root: Path) -> str:
     return config["repository"]["branch"]
 
 
+def is_placeholder(root: Path) -> bool:
+    """Tell whether nobody has named an address: no owner on GitHub has an underscore."""
+    return re.match(r"https://github\.com/[\w-]*_", current(root)) is not None
+
+
 def pages_address(root: Path) -> str:
     """Return where GitHub Pages shows the book, with a slash at the end.
 
     Returns:
         ``""`` if the repository is not on GitHub, or its address is still the
-        placeholder: no owner there has an underscore in the name.
+        placeholder.
     """
     found = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+)", current(root))
-    if not found or "_" in found[1]:
+    if not found or is_placeholder(root):
         return ""
     owner, name = found[1].lower(), found[2]
     host = f"{owner}.github.io"

@@ -26,6 +26,7 @@ from visit import (
 FIRST_LOAD_KB = {
     "notebooks": 240,
     "book/symptoms.html": 190,
+    "book/teach.html": 190,
     "search.html": 165,
     "others": 150,
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -199,6 +200,18 @@ def test_own_account_may_open_the_room_unless_it_is_root(monkeypatch):
     monkeypatch.setattr(room.getpass, "getuser", lambda: "room")
     monkeypatch.setattr(room.os, "geteuid", lambda: 1000)
     room.check_account("0.0.0.0", "room")
+    with pytest.raises(ValueError, match="ACCOUNT=other, and you run this as room"):
+        room.check_account("0.0.0.0", "other")
     monkeypatch.setattr(room.os, "geteuid", lambda: 0)
-    with pytest.raises(ValueError, match="learners run code"):
+    with pytest.raises(ValueError, match="You run this as root"):
         room.check_account("0.0.0.0", "room")
+
+
+def test_port_of_another_room_is_refused(tmp_path):
+    """A second room once said that it is open, and the first one answered there."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        opened = room.running(2, [], tmp_path / "homes", port=port)
+        with pytest.raises(ValueError, match=f"{port}.*take another port"), opened:
+            pass
+    assert not (tmp_path / "homes").exists()

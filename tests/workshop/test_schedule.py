@@ -82,3 +82,11 @@ def test_what_no_timetable_can_keep_is_named(hours, factor, text):
 def test_part_that_is_longer_than_people_can_sit_is_named():
     with pytest.raises(ValueError, match="long: 90 minutes without a break"):
         schedule.timetable([Chapter("long", 30, 1)], [8], 3)
+
+
+def test_hours_are_numbers_with_a_point_or_a_comma():
+    assert schedule.hours_of_days("3,5 8") == [3.5, 8.0]
+    with pytest.raises(
+        ValueError, match="HOURS: give the hours of each day.*'all day'"
+    ):
+        schedule.hours_of_days("all day")

@@ -1,5 +1,7 @@
 """Slides from a folder, without a server: all fits, lives, and obeys a clicker."""
 
+import re
+
 import claims
 import contents
 import deck
@@ -214,6 +216,11 @@ def test_deck_has_what_the_chapter_has(path):
         assert any(f"<h1>{markup.inline(question)}</h1>" in body for body in bodies)
     for trap in lesson.traps(path):
         assert any(f"<h2>{markup.inline(trap)}</h2>" in body for body in bodies), trap
+    titles = [f"<h2>{markup.inline(trap)}</h2>" for trap in lesson.traps(path)]
+    assert [b for b in bodies[-len(titles) :] if any(t in b for t in titles)]
+    captions = re.findall(r'<p class="caption">(.*?)</p>', "".join(bodies), re.S)
+    code = re.compile(r"\*\*|^\s*(?:def|class|import|from|for|print)\b|\w\(\w*=")
+    assert [c for c in captions if code.search(re.sub("<code.*?</code>", "", c))] == []
     assert sum("Holds, or not?" in body for body in bodies) == len(claims.claims(path))
     assert (
         sum("✗ Wrong" in b for b in bodies) == sum("✓ Right" in b for b in bodies) == 1
@@ -226,6 +233,7 @@ def test_deck_has_what_the_chapter_has(path):
         ("It is so. And so.", "It is so."),
         ("Look at `a.b` first. Then go.", "Look at `a.b` first."),
         ("Change each of them:", ""),
+        ("**Ask twice. Then go.**", "**Ask twice.**"),
         ("> **Trap: x.** y", ""),
         ("| a | b |", ""),
         ("", ""),

@@ -24,6 +24,7 @@ def chapters(names: list[str]) -> list[Path]:
     for name in names:
         if name not in known:
             raise ValueError(
-                f"CHAPTERS: the book has no chapter {name!r}. It has: {', '.join(known)}."
+                f"CHAPTERS: the book has no chapter {name!r}. It has: "
+                f"{', '.join(known)}. Put spaces between names."
             )
     return [path for stem, path in known.items() if stem in names or not names]

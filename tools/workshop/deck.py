@@ -39,11 +39,11 @@ def deck(path: Path, solutions: bool = False) -> list[Column]:
         path: the chapter's notebook.
         solutions: whether each exercise is followed by its solution.
     """
-    columns = [_title(path)]
+    columns, traps = [_title(path)], []
     for section, group in groupby(lesson.pieces(path), key=lambda p: p.section):
         pieces = list(group)
         if section == lesson.TRAPS:
-            columns += _traps(pieces)
+            traps = _traps(pieces)
         elif section == lesson.EXERCISES:
             columns += _exercises(pieces, solutions)
         elif section == claims.HEADING:
@@ -53,7 +53,8 @@ def deck(path: Path, solutions: bool = False) -> list[Column]:
             columns.append([Slide(heading("Takeaways") + markup.prose(points))])
         elif section:
             columns += _section(section, pieces)
-    return columns
+    # Last, since no timetable has minutes for them.
+    return columns + traps
 
 
 def heading(text: str) -> str:
@@ -98,7 +99,8 @@ def _section(section: str, pieces: list[Piece]) -> Iterator[Column]:
             )
         ]
     for at, piece in enumerate(pieces):
-        after = pieces[at + 1].text if at + 1 < len(pieces) else ""
+        follows = pieces[at + 1 : at + 2]
+        after = follows[0].text if follows and follows[0].cell is None else ""
         if piece.cell is None:
             said = piece.text
             yield from _folds(said)
@@ -161,10 +163,10 @@ def _traps(pieces: list[Piece]) -> list[Column]:
     """Return a column for each trap: what it is, and below it the evidence."""
     columns = [[Slide("<h1>Traps</h1>")]]
     for piece in pieces:
-        if piece.cell is None:
+        if piece.cell is None and piece.text:
             told = heading(piece.below or "Traps") + markup.prose(piece.text)
             columns.append([Slide(told)])
-        elif not piece.tags & UNSEEN:
+        elif piece.cell and not piece.tags & UNSEEN:
             both = markup.code(piece.text) + markup.outputs(piece.cell)
             columns[-1].append(Slide(topic("Traps") + both))
     return columns

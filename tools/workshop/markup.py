@@ -103,4 +103,6 @@ def first_sentence(text: str) -> str:
     if re.match(r"[|>#-]|\d+\.", paragraph):  # a table, a quotation or a list
         return ""
     sentence = SENTENCE.split(" ".join(paragraph.split()), maxsplit=1)[0]
+    if sentence.count("**") % 2:  # bold letters that go on in the next sentence
+        sentence += "**"
     return "" if sentence.endswith(":") else sentence

@@ -41,9 +41,10 @@ PATIENCE = 120  # seconds until the hub must answer
 GRACE = 30  # seconds to stop by itself
 WHY = (
     "ADDRESS={address}: learners run code under the account that starts the room, and on "
-    "another address than 127.0.0.1 everybody in the network may try to log in. Make an "
-    "account for the room alone, which can read nothing that you would miss, start the room "
-    "as that account, and name it: make room ADDRESS={address} ACCOUNT=its-name."
+    "another address than 127.0.0.1 everybody in the network may try to log in. So the room "
+    "needs an account of its own, which can read nothing that you would miss, with a copy of "
+    "this repository in its own home. As that account: make room ADDRESS={address} "
+    "ACCOUNT=its-name. {now}"
 )
 
 
@@ -56,8 +57,31 @@ def check_account(address: str, account: str | None) -> None:
     """
     if address in ("127.0.0.1", "localhost"):
         return
-    if account is None or account != getpass.getuser() or os.geteuid() == 0:
-        raise ValueError(WHY.format(address=address))
+    user = getpass.getuser()
+    if os.geteuid() == 0:
+        now = "You run this as root."
+    elif account is None:
+        now = f"ACCOUNT is not set, and you run this as {user}."
+    elif account != user:
+        now = f"ACCOUNT={account}, and you run this as {user}."
+    else:
+        return
+    raise ValueError(WHY.format(address=address, now=now))
+
+
+def check_port(address: str, port: int) -> None:
+    """Refuse a port that is taken: another room would answer there, with its own password.
+
+    Raises:
+        ValueError: if nothing can listen at that address and port.
+    """
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can listen on {address}:{port}: {error.strerror}. If a room is open "
+            "there already, end it with Ctrl-C, or take another port: make room PORT=8001."
+        ) from None
 
 
 def free_ports(count: int) -> list[int]:
@@ -104,8 +128,10 @@ def running(
         The room's settings: its password, ports and so on.
 
     Raises:
+        ValueError: if the port is taken.
         RuntimeError: if the hub does not answer in time, or ends.
     """
+    check_port(address, port)
     homes.mkdir(parents=True, exist_ok=True)
     hub_port, proxy_port, board_port = free_ports(3)
     with tempfile.TemporaryDirectory() as folder:
@@ -151,9 +177,7 @@ def wait_for(hub: subprocess.Popen, url: str) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if hub.poll() is not None:
-            raise RuntimeError(
-                "The hub has ended; it says why above. Is the port in use?"
-            )
+            raise RuntimeError("The hub has ended; it says why above.")
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return
@@ -197,7 +221,8 @@ def told(room: dict, size: memory.Room) -> str:
 The room is open.
 
     Learners open   {url}/
-    Name            any, in small letters; each learner another one
+    Name            any; each learner another one
+    Seats           {room["learners"]}, yours among them if you log in
     Password        {room["password"]}
     Board           {url}/services/room/
 

@@ -49,6 +49,20 @@ def clock(minute: int) -> str:
     return f"{minute // 60}:{minute % 60:02}"
 
 
+def hours_of_days(text: str) -> list[float]:
+    """Return numbers such as "3.5" or "8 8"; a comma does as well as a point.
+
+    Raises:
+        ValueError: if they are not numbers.
+    """
+    try:
+        return [float(hours.replace(",", ".")) for hours in text.split()]
+    except ValueError:
+        raise ValueError(
+            f'HOURS: give the hours of each day, such as 3.5 or "8 8", got {text!r}.'
+        ) from None
+
+
 def timetable(
     chapters: list[Chapter], hours: list[float], factor: float = TALK_FACTOR
 ) -> Timetable:

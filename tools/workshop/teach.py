@@ -70,8 +70,15 @@ def timetable(paths: list[Path], hours: list[float]) -> list[str]:
         text += [f"**Day {number}**", ""] * (len(found.days) > 1)
         text += ["| From | To | What |", "| --- | --- | --- |"]
         text += [row(entry) for entry in day] + [""]
-    left = "; ".join(found.left_out)
-    return [*text, f"Left out for want of time: {left}." if left else ""]
+    free = sum(
+        schedule.START + round(60 * length) - day[-1].end
+        for length, day in zip(hours, found.days, strict=True)
+    )
+    if found.left_out:
+        text.append(f"Left out for want of time: {'; '.join(found.left_out)}.")
+    elif free >= 30:
+        text.append(f"{free} minutes are free.")
+    return text
 
 
 def talk(read: int) -> int:

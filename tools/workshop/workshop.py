@@ -1,7 +1,7 @@
 """Write all that a workshop hands out, and one zip file of it for a memory stick.
 
     python tools/workshop/workshop.py                                # every chapter, one day
-    python tools/workshop/workshop.py --hours 3.5 k_fold apex        # two of them, a morning
+    python tools/workshop/workshop.py --hours 2 k_fold apex          # two of them, half a morning
     python tools/workshop/workshop.py --hours "8 8"                  # two days
 
 Needs the built book (`make html`). The folder _workshop takes the place of the old one only
@@ -21,6 +21,7 @@ import chosen
 import handout
 import markup
 import schedule
+import set_address
 import slides
 import student
 import teach
@@ -33,7 +34,8 @@ START = """<main class="contents"><h1>Measured PyTorch: the workshop</h1>
 <li><a href="timetable.html">The timetable</a></li>
 <li><a href="handout/recipes.pdf">The recipes</a>, to print, and
 <a href="handout/book.pdf">the whole book as a PDF</a></li>
-<li>The notebooks: the folder <code>student/notebooks</code>, to open in JupyterLab</li>
+<li>The notebooks: the folder <code>student/notebooks</code>, to open in JupyterLab on a
+machine that has the book's helpers and PyTorch</li>
 </ul></main>"""
 GUESS = (
     f"Talk is planned as {schedule.TALK_FACTOR} times the minutes to read. This is a guess: "
@@ -81,13 +83,18 @@ def main() -> None:
     )
     options = parser.parse_args()
     try:
-        hours = [float(h) for h in options.hours.split()]
+        hours = schedule.hours_of_days(options.hours)
         paths = chosen.chapters(options.chapters)
         write(chosen.OUTPUT, handout.BUILT, paths, hours)
     except ValueError as error:
         sys.exit(str(error))
     size = (chosen.OUTPUT / "room.zip").stat().st_size / 1e6
     print(f"Open {chosen.OUTPUT / 'index.html'}. For a stick: room.zip, {size:.0f} MB.")
+    if set_address.is_placeholder(chosen.contents.ROOT):
+        print(
+            "This copy has no address yet, so learners cannot install the helpers by it: "
+            "publish the repository, and run make address URL=https://..."
+        )
 
 
 if __name__ == "__main__":
