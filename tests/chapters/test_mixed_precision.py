@@ -232,7 +232,7 @@ def clearing_too_late(model, optimizer, scaler, x, y):
         (step_with("clip", "step", "update"), "✗ Hint: the weights hardly move: which"),
         (
             step_with("unscale", "clip", "update", "step"),
-            "✗ Hint: the weights hardly move: `update` stands before `step`",
+            "✗ Hint: the weights hardly move: `update` is before `step`",
         ),
         (
             step_with("clip", "update", "step"),

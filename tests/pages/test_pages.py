@@ -129,3 +129,14 @@ def test_renamed_heading_keeps_its_old_anchor(book, page):
     html = (book / f"{page}.html").read_text("utf-8")
     lost = [old for old in moved.load()[page] if html.count(f'id="{old}"') != 1]
     assert not lost, f"{page}.html: no anchor {lost}. See tools/moved.py."
+
+
+def test_each_link_says_where_it_leads():
+    """A screen reader lists links without the sentence around them."""
+    empty = re.compile(
+        r"\[(more|here|this|there|go|start|(click|right) here)\]\(", re.I
+    )
+    pages = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    assert len(pages) > 20
+    found = {p.name: empty.findall(p.read_text("utf-8")) for p in pages}
+    assert {name: texts for name, texts in found.items() if texts} == {}

@@ -3,7 +3,8 @@
     python tools/workshop/room.py --learners 30
     python tools/workshop/room.py --learners 30 --address 192.168.0.10 --account room k_fold
 
-Learners' files lie in the folder _room, and stay there. Ctrl-C ends everything.
+Learners' files lie in the folder _room, and stay there, beside what the hub says: hub.log.
+Ctrl-C ends everything.
 """
 
 from __future__ import annotations
@@ -151,39 +152,47 @@ def running(
             "copies": str(copies),
             "repository": str(ROOT),
         }
-        hub = start(room, folder)
+        log = homes / "hub.log"
+        hub = start(room, folder, log)
         try:
-            wait_for(hub, f"http://127.0.0.1:{hub_port}/hub/health")
-            wait_for(hub, f"http://{address}:{port}/hub/health")
+            wait_for(hub, f"http://127.0.0.1:{hub_port}/hub/health", log)
+            wait_for(hub, f"http://{address}:{port}/hub/health", log)
             yield room
         finally:
             stop(hub)
 
 
-def start(room: dict, folder: str) -> subprocess.Popen:
-    """Start the hub in a process group of its own: Ctrl-C is for this program alone."""
+def start(room: dict, folder: str, log: Path) -> subprocess.Popen:
+    """Start the hub in a process group of its own: Ctrl-C is for this program alone.
+
+    What it says goes into a file: each login is some lines, and the password stays in sight.
+    """
     config = str(HERE / "jupyterhub_config.py")
     environment = os.environ | {"MEASURED_PYTORCH_ROOM": json.dumps(room)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "jupyterhub", "-f", config],
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
-    )
+    with log.open("w", encoding="utf-8") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jupyterhub", "-f", config],
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
 
 
-def wait_for(hub: subprocess.Popen, url: str) -> None:
+def wait_for(hub: subprocess.Popen, url: str, log: Path) -> None:
     """Wait until the hub answers."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if hub.poll() is not None:
-            raise RuntimeError("The hub has ended; it says why above.")
+            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+            raise RuntimeError("\n".join(["The hub has ended. It said:", *last]))
         try:
             urllib.request.urlopen(url, timeout=2).close()
             return
         except OSError:
             time.sleep(0.3)
-    raise RuntimeError(f"The hub does not answer after {PATIENCE} s.")
+    raise RuntimeError(f"The hub does not answer after {PATIENCE} s: see {log}.")
 
 
 def stop(hub: subprocess.Popen) -> None:
@@ -231,7 +240,8 @@ Nothing here enforces a limit: who takes more takes it from the others. Ask lear
 to choose Kernel > Shut Down at the end of each chapter.
 Everyone with the password can log in under every name, and nothing is encrypted on
 its way: do not keep secrets here.
-Their files are in {room["homes"]}. Ctrl-C ends the room."""
+Their files are in {room["homes"]}, and what the hub says in its hub.log.
+Ctrl-C ends the room."""
 
 
 def main() -> int:

@@ -147,7 +147,7 @@ def train_step(fn: Callable[..., None]) -> Verdict:
     if hardly and not clean:
         return not_yet("the weights hardly move, and the scaler has learned nothing.")
     if hardly and _stepped_last(case):
-        return hint("the weights hardly move: `update` stands before `step`.")
+        return hint("the weights hardly move: `update` is before `step`.")
     if hardly:
         return hint("the weights hardly move: which gradients are clipped to norm 1?")
     if _close(moved, _expected(clip=False)):
