@@ -133,9 +133,7 @@ def test_renamed_heading_keeps_its_old_anchor(book, page):
 
 def test_each_link_says_where_it_leads():
     """A screen reader lists links without the sentence around them."""
-    empty = re.compile(
-        r"\[(more|here|this|there|go|start|click here)\]\(", re.I
-    )
+    empty = re.compile(r"\[(more|here|this|there|go|start|click here)\]\(", re.I)
     pages = [*ROOT.glob("book/*.md"), *ROOT.glob("notebooks/*.ipynb")]
     assert len(pages) > 20
     found = {p.name: empty.findall(p.read_text("utf-8")) for p in pages}
