@@ -10,10 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -22,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import browser
 import image_statistics
 import run
+from serving import served
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,25 +79,18 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as output:
         print(f"build from stored outputs: {seconds(lambda: build(output)):.1f} s")
-        handler = partial(
-            SimpleHTTPRequestHandler, directory=Path(output) / "_build" / "html"
-        )
         with (
-            ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+            served(Path(output) / "_build" / "html") as address,
             sync_playwright() as playwright,
         ):
-            threading.Thread(target=server.serve_forever, daemon=True).start()
             chromium = playwright.chromium.launch(executable_path=executable)
             for path in notebooks:
-                address = (
-                    f"http://127.0.0.1:{server.server_port}/notebooks/{path.stem}.html"
-                )
-                weight_mb, ready_ms = load(chromium, address)
+                page = f"{address}notebooks/{path.stem}.html"
+                weight_mb, ready_ms = load(chromium, page)
                 print(
                     f"{path.stem}: {weight_mb:.2f} MB, widgets ready in {ready_ms:.0f} ms"
                 )
             chromium.close()
-            server.shutdown()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,6 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,6 +21,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import browser
 import contents
+from serving import Quiet, served
 
 COMMAND = contents.ROOT / ".venv/lighthouse/node_modules/.bin/lighthouse"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
@@ -34,7 +32,7 @@ AUDITS = {
 }
 
 
-class Compressed(SimpleHTTPRequestHandler):
+class Compressed(Quiet):
     """Serves texts in gzip, as a web server does."""
 
     def do_GET(self) -> None:
@@ -54,9 +52,6 @@ class Compressed(SimpleHTTPRequestHandler):
             self.send_header(header, value)
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_) -> None:
-        """Say nothing: it would break the bar."""
 
 
 def measure(address: str) -> dict[str, float]:
@@ -84,16 +79,12 @@ def main() -> None:
     wanted = parser.parse_args()
     if not COMMAND.exists():
         sys.exit("npm install --prefix .venv/lighthouse lighthouse@12, and again.")
-    handler = partial(Compressed, directory=contents.ROOT / "_build/html")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(contents.ROOT / "_build/html", Compressed) as address:
         for page in tqdm(wanted.pages, unit="page"):
-            address = f"http://127.0.0.1:{server.server_port}/{page}.html"
-            runs = [measure(address) for _ in range(wanted.runs)]
+            runs = [measure(f"{address}{page}.html") for _ in range(wanted.runs)]
             medians = {k: statistics.median(run[k] for run in runs) for k in runs[0]}
             shown = "  ".join(f"{k} {medians[k]:.4g}" for k in medians)
             tqdm.write(f"{page:34} {shown}")
-        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -49,11 +46,10 @@ def book(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def address(book) -> str:
     """Where the built book is served, with a slash at the end."""
-    handler = partial(SimpleHTTPRequestHandler, directory=book)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    from serving import served
+
+    with served(book) as where:
+        yield where
 
 
 @pytest.fixture(scope="session")

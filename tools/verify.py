@@ -32,6 +32,7 @@ from whole_file import write_whole
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "book" / "versions.md"
+RECORD = ROOT / "book" / "data" / "environments.json"  # what the page is made from
 INSTRUCTION_SETS = ("default", "avx2", "avx512")  # of x86-64, the narrowest first
 PINNED = "pinned"
 WHAT = {
@@ -258,14 +259,24 @@ def verify(name: str, named: list[Path]) -> dict | None:
     return environments.verify(wanted, python)
 
 
-def keep(name: str, result: dict) -> dict[str, dict]:
-    """Store a result; return the latest of each environment, in the page's order."""
-    file = environments.WORK / "results.json"
-    file.parent.mkdir(exist_ok=True)
-    results = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    results[name] = result
-    write_whole(file, json.dumps(results, indent=1))
+def recorded() -> dict[str, dict]:
+    """Return the latest result of each environment, in the page's order."""
+    results = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
     return {each: results[each] for each in WHAT if each in results}
+
+
+def keep(name: str, result: dict) -> dict[str, dict]:
+    """Store a result; return the latest of each environment.
+
+    An environment that could not be made says nothing of the book: its last run stays.
+    """
+    results = recorded()
+    if "missing" in result and name in results:
+        print(f"not made, so its last run stays: {result['missing']}", file=sys.stderr)
+    else:
+        results[name] = result
+        write_whole(RECORD, json.dumps(results, indent=1) + "\n")
+    return recorded()
 
 
 def main(arguments: list[str] | None = None) -> int:

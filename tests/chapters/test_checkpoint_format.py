@@ -150,7 +150,7 @@ def test_resumes_leaves_the_reader_s_random_numbers_alone():
         (0.004, "✗ Hint: that is the column alone"),
         (4, "✗ Hint: a float64 has 8 bytes"),
         (1, "✗ Hint: that is how many numbers"),
-        (8e6, "✗ Hint: in millions of bytes"),
+        (8e6, "✗ Hint: that is in bytes. Give it in millions of bytes"),
         (7.63, "✗ Hint: that is in MiB"),
         (16, "✗ Hint: 16 is too large"),
     ],

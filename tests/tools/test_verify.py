@@ -80,6 +80,10 @@ STORED = verify.PAGE.read_text("utf-8")
 PROJECT = environments.PROJECT["project"]
 
 
+def test_stored_page_is_made_from_the_stored_record():
+    assert verify.page(verify.recorded()) == STORED
+
+
 def test_stored_page_has_the_versions_of_the_constraints():
     found, pinned = column(STORED, "pinned"), pins()
     found.pop("Python")
@@ -212,7 +216,7 @@ def kept(monkeypatch, tmp_path):
     page.write_text("old")
     monkeypatch.setattr(verify, "PAGE", page)
     monkeypatch.setattr(verify, "ROOT", tmp_path)
-    monkeypatch.setattr(environments, "WORK", tmp_path / "work")
+    monkeypatch.setattr(verify, "RECORD", tmp_path / "environments.json")
     monkeypatch.setattr(verify, "requirements", lambda: ["torch"])
     return page
 
@@ -250,6 +254,8 @@ def test_one_environment_leaves_what_the_page_says_of_others(monkeypatch, kept):
     assert verify.main(["colab"]) == 0
     assert "| 3 January 2026 | 3.10.1 |" in kept.read_text()
     assert "| not run | no Python |" in kept.read_text()
+    assert verify.main(["oldest"]) == 0, "not made this time, and run before"
+    assert "| 3 January 2026 | 3.10.1 |" in kept.read_text()
     monkeypatch.setattr(verify, "verify", lambda *_: OLDEST)
     assert verify.main(["oldest"]) == 1, "a notebook stopped"
     assert "stopped: cell 3" in kept.read_text()

@@ -33,6 +33,8 @@ def test_timetable_of_any_chapters(chapters, hours, factor):
         for talk in (e for e in day if e.kind == "talk"):
             assert any(e.what == f"Exercises: {talk.what}" for e in day)
     assert [e.what for e in taught] + table.left_out == [c.title for c in chapters]
+    ends = [540 + round(60 * length) for length in hours]
+    assert table.free == sum(ends) - sum(day[-1].end for day in table.days)
     whole = [e.end - e.start for e in taught]
     asked = [math.ceil(c.read * factor) for c in chapters[: len(taught)]]
     assert whole == asked

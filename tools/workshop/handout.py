@@ -9,11 +9,8 @@ are those of the book. The teacher's page and all solutions stay out.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +23,7 @@ import browser
 import chosen
 import contents
 import one_pdf
+from serving import served
 from whole_file import whole_folder
 
 BUILT = contents.ROOT / "_build" / "html"
@@ -76,21 +74,6 @@ class Printed(NamedTuple):
     title: str
     headings: list[tuple[str, str]]  # (id, text)
     file: Path
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder to this machine, and give its address with a slash at the end."""
-    handler = partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing: the bar shows the progress."""
 
 
 @contextmanager

@@ -33,10 +33,11 @@ class Entry(NamedTuple):
 
 
 class Timetable(NamedTuple):
-    """The entries of each day, and the titles of chapters for which no time is left."""
+    """The entries of each day, the chapters for which no time is left, the minutes over."""
 
     days: list[list[Entry]]
     left_out: list[str]
+    free: int
 
 
 def clock(minute: int) -> str:
@@ -81,7 +82,7 @@ def timetable(
         raise ValueError(f"HOURS: give each day 1 to 12 hours, got {hours}.")
     if not 1 <= factor <= 3:
         raise ValueError(f"FACTOR: must be from 1 to 3, got {factor:g}.")
-    waiting, days = list(chapters), []
+    waiting, days, free = list(chapters), [], 0
     for length in hours:
         day = [Entry(START, START + LOG_IN, "Log in, check the set-up", "log in")]
         end = START + round(60 * length)
@@ -93,7 +94,8 @@ def timetable(
             waiting.pop(0)
         last = day[-1].end
         days.append([*day, Entry(last, last + CLOSE, "Questions, what next", "close")])
-    return Timetable(days, [chapter.title for chapter in waiting])
+        free += end - (last + CLOSE)
+    return Timetable(days, [chapter.title for chapter in waiting], free)
 
 
 def _entries(

@@ -70,14 +70,10 @@ def timetable(paths: list[Path], hours: list[float]) -> list[str]:
         text += [f"**Day {number}**", ""] * (len(found.days) > 1)
         text += ["| From | To | What |", "| --- | --- | --- |"]
         text += [row(entry) for entry in day] + [""]
-    free = sum(
-        schedule.START + round(60 * length) - day[-1].end
-        for length, day in zip(hours, found.days, strict=True)
-    )
     if found.left_out:
         text.append(f"Left out for want of time: {'; '.join(found.left_out)}.")
-    elif free >= 30:
-        text.append(f"{free} minutes are free.")
+    elif found.free >= 30:
+        text.append(f"{found.free} minutes are free.")
     return text
 
 

@@ -122,7 +122,7 @@ megabytes = NumberCheck(
         Hint(3.9, 4.1, "a float64 has 8 bytes."),
         Hint(0.9, 1.1, "that is how many numbers x holds, in millions. And in bytes?"),
         Hint(7.62, 7.64, "that is in MiB, 1,048,576 bytes each. One MB is a million."),
-        Hint(7e6, 9e6, "in millions of bytes."),
+        Hint(7e6, 9e6, "that is in bytes. Give it in millions of bytes."),
     ],
 )
 

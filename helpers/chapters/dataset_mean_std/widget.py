@@ -13,7 +13,7 @@ class StdExplorer(BookWidget):
         brightness: spread of the sixteen images' means, from 0 to 0.3.
         contrast: the typical std inside an image, from 0.01 to 0.3.
         batch: images in a batch whose std is taken: 1, 2, 4, 8 or 16.
-        mark: where the dotted line stands, from 0 to 8.
+        mark: where the dotted line is, from 0 to 8.
         guess: the reader's guess, or None while the normalised pixels are hidden.
 
     Raises:

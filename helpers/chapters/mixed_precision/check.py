@@ -27,7 +27,9 @@ smallest_scale = NumberCheck(
         Hint(8, 8, "that works, and a smaller one does too: think of rounding."),
         Hint(5, 7, "a power of two, please; and think of rounding to the nearest."),
         Hint(8192, 8192, "that makes it a normal number. Less keeps it from 0."),
-        Hint(1, 2, "2e-8 is nearer to 0 than to 6e-8, the smallest number above 0."),
+        Hint(
+            1, 2, "even 2e-8 is nearer to 0 than to 6e-8, the smallest number above 0."
+        ),
         Hint(3, 3, "that would do, but a power of two is asked for."),
     ],
 )

@@ -237,9 +237,7 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
         3.0: "that is the mean of the three batches' errors: 1, 2 and 6 count alike.",
         2.0: "that weighs the batches' roots by their size. Which mean is additive?",
         14 / 9: "that is the mean of the absolute errors. Square them first.",
-        12
-        / 9: "each batch's squares have a root of their own. Add up squares, and take "
-        "one root, last.",
+        12 / 9: "that is a root per batch. Add up all squares and take one root, last.",
         56 / 9: "that is the mean square error. Its root is still missing.",
         math.sqrt(56 / 3): "that divides by the 3 batches. Divide by the 9 samples.",
         math.sqrt(56 / 8): "that divides by 8, as std does. Divide by the 9 samples.",
