@@ -41,8 +41,8 @@ LOOP = (
         "scaler = torch.amp.GradScaler(device)",
         "Nothing is patched now: model and optimizer stay what they are.",
     ),
-    Line("for x, y in loader:", "for x, y in loader:", "It stays."),
-    Line("    opt.zero_grad()", "    opt.zero_grad()", "It stays."),
+    Line("for x, y in loader:", "for x, y in loader:", "A line to tick: it stays."),
+    Line("    opt.zero_grad()", "    opt.zero_grad()", "A line to tick: it stays."),
     Line(
         "    loss = F.cross_entropy(model(x), y)",
         "    with torch.autocast(device, dtype=torch.float16):\n"
