@@ -198,7 +198,19 @@ def above(logits, threshold):
         (
             lowest_that_fits,
             above,
-            "✗ Hint: where the precision falls and rises, 0.5 is a right threshold",
+            "✗ Hint: where the precision falls and rises, 0.5 is a right threshold: 4 "
+            "logits lie on it or above it, and predict says 1 for 3 samples.",
+        ),
+        (
+            lowest_that_fits,
+            lambda logits, threshold: logits.sigmoid() >= threshold,
+            "✗ Hint: where the highest logit is a 0, 0 is a right threshold: 4 logits "
+            "lie on it or above it, and predict says 1 for 5 samples.",
+        ),
+        (
+            lowest_that_fits,
+            lambda logits, threshold: logits <= threshold,
+            "✗ Hint: where the precision falls and rises, 0.5 is a right threshold: 4",
         ),
         (highest_f1, at_least, "✗ Hint: where most 1s lie below the 0s"),
         (one_half, at_least, "✗ Hint: where it is best to call everything a 1"),
@@ -386,6 +398,7 @@ def test_lit_cells_are_those_that_change_the_number(front_end, row, metric):
         ([[1, 0], [2, 2]], 0, "1", "support", "2 + 2 = 4"),
         ([[1, 0], [2, 2]], 0, "accuracy", "f1-score", "(1 + 2) / 5 = 0.600"),
         ([[1, 0], [2, 2]], 0, "macro avg", "recall", "(1.000 + 0.500) / 2 = 0.750"),
+        ([[1, 0], [2, 0]], 1, "macro avg", "precision", "(0.333 + 1.000) / 2 = 0.667"),
         (
             [[1, 0], [2, 2]],
             0,

@@ -125,9 +125,10 @@ def _chosen(best_threshold, predict) -> Verdict:
         if _allowed_recall(y, said) > best - 1e-9:
             continue
         if _allowed_recall(y, logits >= float(found)) > best - 1e-9:
+            above, ones = int((logits >= float(found)).sum()), int((said == 1).sum())
             return hint(
-                f"where {special}, {float(found):g} is a right threshold, and predict "
-                "loses the sample that lies on it."
+                f"where {special}, {float(found):g} is a right threshold: {above} "
+                f"logits lie on it or above it, and predict says 1 for {ones} samples."
             )
         precision, recall = precision_score(y, said), recall_score(y, said)
         what = (
