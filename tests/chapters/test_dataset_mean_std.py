@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 from traitlets import TraitError
 
 from helpers.chapters.dataset_mean_std import StdExplorer, check
@@ -105,7 +106,32 @@ PREPARES = [
         "✗ Hint: the training set should have mean 0 and std 1",
     ),
     (lambda a, b: (normalise(a, a), b / 255), "✗ Hint: the test set needs the same"),
+    (
+        lambda a, b: (normalise(a, a, (0, 1, 2, 3)), normalise(b, a, (0, 1, 2, 3))),
+        "✗ Hint: the training set should have mean 0 and std 1",
+    ),
+    (lambda a, b: (fixed(a), fixed(b)), "✗ Hint: the training set should have mean 0"),
+    (lambda a, b: (whole(a, a), whole(b, a)), "✓ Correct"),
 ]
+
+
+def fixed(x):
+    """Normalise with the constants of a pretrained model."""
+    return v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])(x / 255)
+
+
+def whole(x, by):
+    """Normalise in units of 0 to 255: the scale cancels."""
+    std, mean = torch.std_mean(by.float(), dim=(0, 2, 3), keepdim=True)
+    return (x - mean) / std
+
+
+def test_prepare_asks_which_pixels_a_wrong_std_is_of():
+    verdict = repr(
+        check.prepare(lambda a, b: [normalise(x, a, (2, 3)) for x in (a, b)])
+    )
+    assert "got means [" in verdict
+    assert verdict.endswith("Of which pixels did you take yours?")
 
 
 @pytest.mark.parametrize(("attempt", "text"), PREPARES)

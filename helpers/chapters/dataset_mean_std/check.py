@@ -110,10 +110,13 @@ def prepare(fn: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Verdict:
     if not torch.equal(fn(train, test // 2)[0], result[0]):
         return not_yet("the training set changes with the test set: that is the leak.")
     if not torch.allclose(result[0], expected_train, atol=0.02):
-        spread = result[0].std(dim=(0, 2, 3), correction=0)
+        stds, means = torch.std_mean(result[0], dim=(0, 2, 3), correction=0)
+        means, stds = (
+            [round(v, 2) for v in values.tolist()] for values in (means, stds)
+        )
         return hint(
-            "the training set should have mean 0 and std 1 in each channel, its stds "
-            f"are {[round(s, 3) for s in spread.tolist()]}."
+            "the training set should have mean 0 and std 1 in each channel, got means "
+            f"{means} and stds {stds}. Of which pixels did you take yours?"
         )
     if not torch.allclose(fn(train, test[:1])[1], result[1][:1], atol=0.02):
         return hint(
@@ -127,9 +130,10 @@ def prepare(fn: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Verdict:
 def _sets() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return a darker and a brighter set of images, and both normalised."""
     generator = torch.Generator().manual_seed(0)
-    shape = (6, 2, 4, 4)
+    shape = (6, 3, 4, 4)
     train = torch.randint(0, 40, shape, generator=generator, dtype=torch.uint8)
     train += (30 * torch.arange(6, dtype=torch.uint8)).view(6, 1, 1, 1)  # dark, bright
+    train += (20 * torch.arange(3, dtype=torch.uint8)).view(3, 1, 1)  # channels differ
     test = torch.randint(100, 256, shape, generator=generator, dtype=torch.uint8)
     pixels = train.float() / 255
     mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
