@@ -133,8 +133,8 @@ MISTAKES = [
     ({"clip": "micro-batch"}, "what is clipped in the inner loop is not yet the sum."),
     (
         {"rule": "full step"},
-        "right but for the last group: it has one of two micro-batches, and should make "
-        "that share of a step.",
+        "right but for the last group: it has one of two micro-batches, and its loss "
+        "should count by that share.",
     ),
     ({"rule": "sum of means"}, f"nothing is divided by the group, and {MEANS}"),
     ({"rule": "mean of means"}, MEANS),

@@ -135,7 +135,7 @@ function render({ model, el: host }) {
   host.append(
     el(
       "div",
-      { class: "mp", role: "group", "aria-label": "Accumulation explorer" },
+      { class: "mp accumulation-cut", role: "group", "aria-label": "Accumulation explorer" },
       prompt,
       frame,
       cut.root,
