@@ -318,6 +318,7 @@ STD, STD_N = FOLDS.std().item(), FOLDS.std(correction=0).item()
         (2.59, "✗ Hint: 2.59 is too small"),
         (2.68, "✗ Hint: 2.68 is too large"),
         (1.96 * STD / 5**0.5, "✗ Hint: 1.96 needs the true std"),
+        (2 * STD / 5**0.5, "✗ Hint: for many numbers it would be 2"),
         (2.776 * STD_N / 5**0.5, "✗ Hint: divide the squares by n − 1"),
         (STD, "✗ Hint: that is the std of one fold"),
         (1.96 * STD, "✗ Hint: 1.96 needs the true std, and the mean of five varies"),

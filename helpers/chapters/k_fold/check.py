@@ -328,6 +328,7 @@ half_width = NumberCheck(
         Hint(
             2.11, 2.13, "that is the std of one fold. How far is the mean of five off?"
         ),
+        Hint(1.89, 1.91, "for many numbers it would be 2. What replaces it for five?"),
         Hint(0.93, 0.96, "that is std / √5. By which factor does it become 95%?"),
         Hint(5.86, 5.92, "the mean of five varies less than one fold: divide by √5."),
         Hint(1.16, 1.19, "divide the std by √5, not by 5."),
