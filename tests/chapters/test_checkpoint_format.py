@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import pickle
+import random
 
+import numpy as np
 import pytest
 import torch
 from traitlets import TraitError
@@ -86,6 +89,24 @@ def save_all_in_one(run, path):
     torch.save({"run": run.parts["optimizer"].state_dict()} | run.checkpoint(), path)
 
 
+def save_objects(run, path):
+    torch.save(run.checkpoint() | run.parts, path)
+
+
+def replace(run, path):
+    """Put the saved objects in the place of the run's own, and not into its parts."""
+    state = torch.load(path, weights_only=False)
+    for name in run.parts:
+        setattr(run, name, state[name])
+    run.epoch = state["epoch"]
+    torch.set_rng_state(state["rng"])
+
+
+def replace_and_name(run, path):
+    replace(run, path)
+    run.parts = {name: getattr(run, name) for name in run.parts}
+
+
 EVERY = ["model", "optimizer", "scheduler", "scaler", "epoch", "rng"]
 
 
@@ -103,9 +124,11 @@ RESUMES = [
     (
         lambda run, path: torch.save({}, path),
         resume,
-        "✗ Hint: the resumed run has other",
+        '✗ Hint: run.parts["model"] has other weights',
     ),
-    (but("model"), resume, "✗ Hint: the resumed run has other weights"),
+    (but("model"), resume, '✗ Hint: run.parts["model"] has other weights'),
+    (save_objects, replace, '✗ Hint: run.parts["model"] has other weights'),
+    (save_objects, replace_and_name, "✓ Correct"),
     (
         but("optimizer"),
         resume,
@@ -240,6 +263,17 @@ def test_make_safe_tells_right_from_wrong(attempt, text):
     assert repr(check.make_safe(attempt)).startswith(text)
 
 
+def test_safe_loader_takes_the_states_that_the_chapter_names():
+    generator = np.random.default_rng(0)
+    state = generator.bit_generator.state, random.getstate()
+    numbers, loaded = generator.random(3), torch.load(io.BytesIO(_written(state)))
+    generator.bit_generator.state, python = loaded
+    random.setstate(python)
+    assert numbers.tolist() == generator.random(3).tolist()
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(io.BytesIO(_written(np.random.get_state())))
+
+
 # --- the widget ----------------------------------------------------------------------
 
 
@@ -333,9 +367,9 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.locator("path.mp-curve").count() == 1
     page.get_by_label("the same bits").check()
     gap = runs["resumed"]["0000"][1]
-    assert f"✗ No: other weights, up to {gap:.2f} apart." in shown()
+    assert f"✗ No: other weights, {gap:.2f} apart." in shown()
     page.get_by_label("other weights").check()
-    assert f"✓ Right: other weights, up to {gap:.2f} apart." in shown()
+    assert f"✓ Right: other weights, {gap:.2f} apart. Last loss" in shown()
     assert page.locator("path.mp-pitfall").count() == 1
     for name in ("optimizer", "scheduler", "random state"):
         page.get_by_label(name).focus()
@@ -348,3 +382,16 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert "✓ Right: the same weights, bit for bit." in shown()
     assert page.get_by_label("model").is_disabled()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_resumed_run_keeps_its_height(mount, width):
+    page = mount(ResumedRun(), width=width)
+    box = page.locator(".mp")
+    before = box.bounding_box()["height"]
+    for name in (None, "optimizer", "scheduler", "random state"):
+        if name:
+            page.get_by_label(name).check()
+        for guess in ("the same bits", "other weights"):
+            page.get_by_label(guess).check()
+            assert box.bounding_box()["height"] == before

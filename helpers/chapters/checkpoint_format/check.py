@@ -70,7 +70,7 @@ def _resumed(lacks: list[str], run: DigitsRun, other: DigitsRun) -> Verdict:
     gap = run.distance(other)
     if "model" in lacks:
         return hint(
-            f"the resumed run has other weights than the saved one: {gap:.2f} apart."
+            'run.parts["model"] has other weights than the saved one. Load them into it.'
         )
     if {"optimizer", "scheduler", "rng"} <= set(lacks):
         return not_yet(

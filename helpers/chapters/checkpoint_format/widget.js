@@ -79,15 +79,16 @@ function render({ model, el: host }) {
     const right = guessed === (same ? "same" : "other");
     const verdict = right ? "✓ Right" : "✗ No";
     const [there, here] = [whole[4], curve[3]].map((loss) => format(loss, 3));
+    const losses = ` Last loss ${here}, never stopped ${there}.`;
     answer.replaceChildren(
       el(
         "strong",
         { class: right ? "mp-correct" : "mp-pitfall" }, // the sign is that of the answer
         same
           ? `${verdict}: the same weights, bit for bit.`
-          : `${verdict}: other weights, up to ${format(gap, 2)} apart.`,
+          : `${verdict}: other weights, ${format(gap, 2)} apart.`,
       ),
-      ` Loss of epoch 8: never stopped ${there}, resumed ${here}.`,
+      same ? "" : losses, // two lines at 320 px, as before the answer
     );
   }
   host.append(
