@@ -51,7 +51,8 @@ class Checkpoint:
         storage_bytes: what the tensors' numbers take in the file.
         used_bytes: how much of that the tensors cover. Far less than ``storage_bytes``
             means that views were saved with all that they are a view of.
-        values: how many other values there are, such as numbers and texts.
+        values: how many other values there are, such as numbers and texts. A state dict
+            of a module brings one for each of its modules, the version.
         devices: where the tensors were when they were saved.
         hints: what the file says of its writer, such as ``{"byteorder": "little"}``.
         refused: what ``torch.load(path)`` refuses in it: names that it does not
