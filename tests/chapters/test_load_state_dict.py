@@ -138,6 +138,12 @@ def by_position(state_dict, model):
     return dict(zip(model.state_dict(), state_dict.values(), strict=True))
 
 
+def by_first_key(state_dict, model):
+    first, ours = next(iter(state_dict)), next(iter(model.state_dict()))
+    prefix = first.removesuffix(ours)
+    return {key.removeprefix(prefix): value for key, value in state_dict.items()}
+
+
 def reordered(state_dict, model):
     repaired = key_by_key(state_dict, model)
     return {name: repaired[name] for name in model.state_dict()}
@@ -160,7 +166,8 @@ MODULE = "✗ Hint: for a file with 'module.' before each key: "
         (all_at_once, "✓ Correct"),
         (by_suffix, "✓ Correct"),
         (reordered, "✓ Correct"),
-        (by_position, ".* 'net.' before each key: 'submodule.weight' holds .* Go by names"),
+        (by_position, ".* 'net.' .* in another order: 'submodule.weight' holds .* Go by names"),
+        (by_first_key, ".* 'net.' .* in another order: 'net.submodule.weight' still has"),
         (lambda sd, model: None, "○ Not yet"),
         (lambda sd, model: list(sd), MODULE + "return a dict, got list"),
         (renaming(by_replace), MODULE + "'submodule.weight' is gone: there is 'subweight'"),

@@ -117,15 +117,14 @@ def repair(fn: Callable[[dict, nn.Module], Mapping[str, Tensor]]) -> Verdict:
     """
     for prefix in ("module.", "_orig_mod.module.", "", "net."):
         case = saved(prefix)
+        file = f"for a file with {prefix!r} before each key"
+        if not prefix:
+            file = "for a file that needs no repair"
         if prefix == "net.":  # a file need not have the order of the model
             case = dict(reversed(case.items()))
+            file += ", in another order"
         given = dict(case)
         result = fn(given, target())
-        file = (
-            f"for a file with {prefix!r} before each key"
-            if prefix
-            else ("for a file that needs no repair")
-        )
         if not isinstance(result, Mapping):
             return hint(f"{file}: return a dict, got {type(result).__name__}.")
         for key in NAMES:
