@@ -162,13 +162,7 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
     generator = torch.Generator().manual_seed(0)
     # A wrong dimension has the same shape.
     z = torch.randn(2, 4, 4, generator=generator)
-    before, expected = z.clone(), torch.logsumexp(z, dim=-1)
-    result = fn(z)
-    if not torch.equal(z, before):
-        return hint(
-            "it changes its argument, so z - log_sum_exp(z) would be wrong. Write z - m, "
-            "and not z -= m."
-        )
+    result, expected = fn(z), torch.logsumexp(z, dim=-1)
     fault = wrong_tensor(result, expected)
     if fault:
         return fault
