@@ -160,15 +160,16 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
         fn: takes ``(..., C)``, returns ``(...)``.
     """
     generator = torch.Generator().manual_seed(0)
-    z = torch.randn(
-        2, 4, 4, generator=generator
-    )  # a wrong dimension has the same shape
+    # A wrong dimension has the same shape.
+    z = torch.randn(2, 4, 4, generator=generator)
     result, expected = fn(z), torch.logsumexp(z, dim=-1)
     fault = wrong_tensor(result, expected)
     if fault:
         return fault
     if torch.allclose(result, torch.logsumexp(z, dim=1), atol=1e-5):
         return hint("for (B, T, C) that is dimension 1. The last dimension is -1.")
+    if torch.allclose(result, expected - z.amax(dim=-1), atol=1e-5):
+        return hint("add the row's largest logit again, after the logarithm.")
     if not torch.allclose(result, expected, atol=1e-5):
         return hint(
             f"for small logits: {expected[0, 0]:.4f} expected, got {result[0, 0]:.4f}."

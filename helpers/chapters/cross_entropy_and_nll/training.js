@@ -62,7 +62,7 @@ function question(guess, classes, steps) {
   const found = format(floor(classes), 3);
   return (
     `Your guess: ${format(guess, 2)}. ` +
-    `With a softmax first, the floor is ${found}, the dash-dotted line. Now train.`
+    `With a softmax first, the floor is ${found}, the dash-dotted line.`
   );
 }
 
