@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -482,7 +483,11 @@ def test_explorer_tests_what_is_trained_and_guessed_and_keeps_all_six(mount):
         for size in ("2", "8", "64"):
             page.get_by_role("radio", name=size, exact=True).check()
             test.click()
-    assert page.locator(".mp-dot").count() == 120
+    assert page.locator(".mp-dot").count() == 72
+    signs = [name.inner_text()[0] for name in page.locator("tbody th").all()]
+    assert signs == ["○", "●"] * 3  # as the dots: hollow, filled
+    left = [float(dot.get_attribute("cx")) for dot in page.locator(".mp-dot").all()]
+    assert min(b - a for a, b in pairwise(sorted(left))) > 3  # equal ones show, too
     assert page.locator(".mp").bounding_box()["height"] == height
     rows = [
         row.locator("td").all_inner_texts() for row in page.locator("tbody tr").all()

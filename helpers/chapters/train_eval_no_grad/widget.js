@@ -4,7 +4,7 @@
 const [INPUTS, HIDDEN, CLASSES] = [64, 32, 10];
 const [STEPS, ROWS, RATE] = [150, 32, 0.5];
 const [DROPPED, MOMENTUM, EPS] = [0.2, 0.1, 1e-5];
-const BATCHES = 20;
+const BATCHES = 12;
 const SAMPLE = 1; // of the test digits, the one that is in every batch
 
 // --- arithmetic ---
@@ -51,7 +51,7 @@ export function run(net, x, mask) {
   return { used, spread, normed, scaled, kept, logits: forward(net.last, kept) };
 }
 
-// Which units dropout lets through, and at twice their size; 0 for the others.
+// For each unit 0 if dropout takes it away, and its factor if not.
 export function drop(random, rows) {
   const draw = () => (random() < DROPPED ? 0 : 1 / (1 - DROPPED));
   return Float64Array.from({ length: rows * HIDDEN }, draw);
@@ -106,7 +106,7 @@ function answers(net, { test }, rows, mode, random) {
   return { logits: run(net, x, mask).logits, y };
 }
 
-// One digit of the test set in 20 batches, each time with other digits: how probable its class
+// One digit of the test set in some batches, each time with other digits: how probable its class
 // is to the model.
 export function strip(net, data, mode, size, seed) {
   const random = generator(seed);
@@ -188,7 +188,7 @@ function render({ model, el: host }) {
           el(
             "th",
             { scope: "row", class: `mp-${setting.role}` },
-            el("span", { class: `mp-key mp-${setting.role}`, "aria-hidden": "true" }),
+            el("span", { "aria-hidden": "true" }, setting.how === "train" ? "○ " : "● "),
             `${setting.text}, ${setting.size}`,
           ),
           ...cells[i],
@@ -271,13 +271,15 @@ function render({ model, el: host }) {
     });
     chart.dots(
       SETTINGS.filter(({ how, size: rows }) => found[key(how, rows)]).flatMap((setting) => {
-        const left = SIZES.indexOf(setting.size) + (setting.how === "train" ? 0.6 : 1.05);
+        const left = SIZES.indexOf(setting.size) + (setting.how === "train" ? 0.55 : 1.07);
         return found[key(setting.how, setting.size)].dots.map((probability, i) => ({
           role: setting.role,
-          at: [left + (0.35 * i) / (BATCHES - 1), probability],
+          at: [left + (0.38 * i) / (BATCHES - 1), probability],
         }));
       }),
     );
+    // Small, so that equal ones show beside each other.
+    chart.root.querySelectorAll("circle").forEach((dot) => dot.setAttribute("r", 3));
     return chart;
   }
 
