@@ -76,13 +76,19 @@ REPAIRS = [
         squeezed,
         lambda model, x, y: nn.BCELoss()(model(x).sigmoid(), y.float()),
         positive,
-        "✗ Hint: on 32 sure mistakes the mean loss is",
+        "✗ Hint: sure mistakes send no gradient. Is a sigmoid left in loss_of?",
     ),
     (
         squeezed,
         lambda model, x, y: nn.BCEWithLogitsLoss()(model(x).sigmoid(), y.float()),
         positive,
-        "✗ Hint: on 32 sure mistakes the mean loss is",
+        "✗ Hint: sure mistakes send no gradient. Is a sigmoid left in loss_of?",
+    ),
+    (
+        squeezed,
+        lambda model, x, y: F.softplus(model(x)).mean(),
+        positive,
+        "✗ Hint: loss_of is not the mean binary cross-entropy",
     ),
     (
         lambda out: out.clamp(-15, 15).squeeze(1),
@@ -236,6 +242,10 @@ def test_stable_bce_tells_right_from_wrong(attempt, text):
 )
 def test_unweighted_tells_right_from_wrong(value, text):
     assert repr(bce.unweighted(value)).startswith(text)
+
+
+def test_unweighted_praises_with_the_number_that_the_solution_prints():
+    assert f"{bce.unweighted.answer:.4f}." in repr(bce.unweighted(0.0695))
 
 
 # --- the widgets ---------------------------------------------------------------------

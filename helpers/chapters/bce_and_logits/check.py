@@ -52,8 +52,9 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
     mistakes = (out.flatten() < 0.5).long()
     loss = loss_of(model, x, mistakes)
     slopes = torch.autograd.grad(loss, [*model.parameters()], allow_unused=True)
+    silent = all(slope is None or not slope.any() for slope in slopes)
     if ((out >= 0) & (out <= 1)).all():
-        if all(slope is None or not slope.any() for slope in slopes):
+        if silent:
             on_logits = F.binary_cross_entropy_with_logits(
                 out.flatten(), mistakes.float()
             )
@@ -67,12 +68,10 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
     if loss.shape == () and torch.isclose(loss, right * len(x)):
         return hint(f"that is the sum of {len(x)} terms. Take the mean, as before.")
     if loss.shape != () or not torch.isclose(loss, right):
-        return hint(
-            f"on 32 sure mistakes the mean loss is {right.item():.4g}, the mean size of "
-            f"their logits, got {loss.detach().mean().item():.4g}. Does the loss take "
-            "logits, one per label?"
-        )
-    if all(slope is None or not slope.any() for slope in slopes):
+        if silent:
+            return hint("sure mistakes send no gradient. Is a sigmoid left in loss_of?")
+        return hint("loss_of is not the mean binary cross-entropy of these logits.")
+    if silent:
         return hint(
             "the loss is right, but the model sends no gradient of it to its weights. "
             "Return the logits as the linear layer gives them, without limits."
@@ -103,7 +102,7 @@ unweighted = NumberCheck(
     prompt="Trained with pos_weight 99, a model returns the logit 2. How probable is class 1?",
     answer=1 / (1 + math.exp(math.log(99) - 2)),
     tolerance=0.001,
-    praise="2 − ln 99 = −2.595, and the sigmoid of that is 0.069.",
+    praise="2 − ln 99 = −2.595, and the sigmoid of that is 0.0695.",
     hints=[
         Hint(0.87, 0.89, "that is sigmoid(2), with the weight still in it."),
         Hint(0.008, 0.01, "divide the odds by 99, not the probability."),
