@@ -48,8 +48,8 @@ def checks_function(first_call: Callable[[Callable], object]):
     """Make a check of a reader's function: stubs and exceptions get their answer here.
 
     The reader may hand over anything, so whatever their function raises becomes a hint.
-    It gets copies of tensors, so it may change them. The check may draw random numbers:
-    those that the reader draws afterwards stay the same.
+    A function that changes its tensors in place gets a hint: it would change its caller's.
+    The check may draw random numbers: those that the reader draws afterwards stay the same.
 
     Args:
         first_call: calls the reader's function once; its result is None for a stub.
@@ -122,12 +122,27 @@ def _reporting_its_errors(attempt: Callable, name: str) -> Callable:
     def call(*args):
         copies = [a.clone() if hasattr(a, "clone") else a for a in args]
         try:
-            return attempt(*copies)
+            result = attempt(*copies)
         except Exception as error:
             text = f"{name} raised {type(error).__name__}: {error}"
             raise AttemptFailed(text) from error
+        for place, (copy, given) in enumerate(zip(copies, args, strict=True), 1):
+            if hasattr(given, "clone") and not _same(copy, given):
+                raise AttemptFailed(
+                    f"{name} changes its argument {place} in place, and with it the "
+                    "tensor of whoever calls it. Write x = x - 1 instead of x -= 1."
+                )
+        return result
 
     return call
+
+
+def _same(one, other) -> bool:
+    """Tell whether two tensors have the same shape and numbers; nan is the same as nan."""
+    if one.shape != other.shape:
+        return False
+    both_nan = (one != one) & (other != other)
+    return bool(((one == other) | both_nan).all())
 
 
 def wrong_tensor(result: object, expected: object) -> Verdict | None:
