@@ -266,6 +266,10 @@ def roots(batches):
         (lambda b: mean_of(zip(roots(b), (4, 4, 1), strict=True)), "✗ Hint: that weighs the"),
         (lambda b: sum((p - t).abs().sum().item() for p, t in b) / 9, "✗ Hint: .* absolute errors"),
         (lambda b: sum(squares([p]).item() ** 0.5 for p in b) / 9, "✗ Hint: .* one root, last"),
+        (
+            lambda b: (sum((p - t).sum().item() ** 2 for p, t in b) / 9) ** 0.5,
+            "✗ Hint: that squares a batch's sum",
+        ),
         (lambda b: squares(b).item() / 9, "✗ Hint: that is the mean square error"),
         (lambda b: (sum(r * r for r in roots(b)) / 3) ** 0.5, "✗ Hint: the last batch has 1"),
         (lambda b: (squares(b).item() / len(b)) ** 0.5, "✗ Hint: that divides by the 3"),

@@ -208,7 +208,7 @@ def _batches(seed: int = 0) -> list[tuple[Tensor, Tensor]]:
     """Return predictions and targets in batches of 4, 4 and 1, whose roots are 1, 2, 6."""
     generator = torch.Generator().manual_seed(seed)
     batches = []
-    for errors in ([1.0, -1.0, -1.0, -1.0], [-4.0, 0.0, 0.0, 0.0], [6.0]):
+    for errors in ([2.0, 0.0, 0.0, 0.0], [-2.0, -2.0, -2.0, -2.0], [6.0]):
         target = torch.randn(len(errors), generator=generator, dtype=torch.float64)
         off = torch.tensor(errors, dtype=torch.float64)
         batches.append(((target + off).requires_grad_(), target))
@@ -236,8 +236,9 @@ def epoch_rmse(fn: Callable[[list], float]) -> Verdict:
     known = {
         3.0: "that is the mean of the three batches' errors: 1, 2 and 6 count alike.",
         2.0: "that weighs the batches' roots by their size. Which mean is additive?",
-        14 / 9: "that is the mean of the absolute errors. Square them first.",
+        16 / 9: "that is the mean of the absolute errors. Square them first.",
         12 / 9: "that is a root per batch. Add up all squares and take one root, last.",
+        math.sqrt(104 / 9): "that squares a batch's sum. Square each error first.",
         56 / 9: "that is the mean square error. Its root is still missing.",
         math.sqrt(56 / 3): "that divides by the 3 batches. Divide by the 9 samples.",
         math.sqrt(56 / 8): "that divides by 8, as std does. Divide by the 9 samples.",
