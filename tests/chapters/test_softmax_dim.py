@@ -460,9 +460,7 @@ def test_live_training_hides_what_the_reader_shall_guess(mount):
     page = mount(BatchSoftmaxTraining(size=1))
     lock = page.get_by_role("button", name="Lock my guess")
     assert lock.is_disabled()
-    assert (
-        "which size of test batches costs 20 points" in page.locator(".mp").inner_text()
-    )
+    assert "is less than half right?" in page.locator(".mp").inner_text()
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("document.body.innerText.includes('Step 300 of 300')")
     rows = page.locator("tbody tr")
@@ -474,11 +472,11 @@ def test_live_training_hides_what_the_reader_shall_guess(mount):
     assert int(classes.rstrip("%")) >= 90
     assert page.locator("path.mp-curve").count() == 2
     box = page.locator("input").last
-    for size, least, most in ((16, 0, 19), (11, 20, 27), (8, 15, 27), (4, 15, 27)):
+    for size in range(2, 65):  # only one digit alone is less than half right
         box.fill(str(size))
         box.press("Tab")
-        batch, classes = rows.nth(2).locator("td").all_inner_texts()
-        assert least <= int(classes.rstrip("%")) - int(batch.rstrip("%")) <= most
+        batch, _ = rows.nth(2).locator("td").all_inner_texts()
+        assert int(batch.rstrip("%")) > 50
     start, now = (rows.nth(i).locator("td").all_inner_texts() for i in (0, 1))
     assert start[0] == start[1]  # the same model, only predicted otherwise
     assert now[0] == now[1]
