@@ -190,6 +190,16 @@ def with_much_tolerance(model, x):
     return not torch.allclose(alone, model(x)[[0, -1]], atol=1e-2)
 
 
+def true_for_every_distribution(model, x):
+    with torch.no_grad():
+        sums = copy.deepcopy(model).eval()(x).sum(1)
+    return on_a_copy(model, x) or torch.allclose(sums, torch.ones(len(x)))
+
+
+def true_for_some_frozen_layer(model, x):
+    return on_a_copy(model, x) or len({m.training for m in model.modules()}) == 2
+
+
 def a_copy_with_gradients(model, x):
     model = copy.deepcopy(model).eval()
     alone = torch.cat([model(x[:1]), model(x[-1:])])
@@ -267,6 +277,16 @@ def looks_for_the_layer(model, x):
             last_alone,
             "✗ Hint: for outputs to which those of the samples after were added the "
             "answer is True, got False. Test the first sample too.",
+        ),
+        (
+            true_for_every_distribution,
+            "✗ Hint: for a softmax over dim=1 the answer is False, got True. "
+            "Outputs may differ by rounding",
+        ),
+        (
+            true_for_some_frozen_layer,
+            "✗ Hint: for a model in train mode with a normalisation layer frozen in eval "
+            "the answer is False, got True. Outputs may differ by rounding",
         ),
         (with_much_tolerance, "✗ Hint: for outputs to which 0.2% of the batch's sum"),
         (other_neighbours, "✓ Correct"),
