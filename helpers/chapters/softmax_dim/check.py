@@ -187,6 +187,7 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     backwards = _Mixing(lambda out: out.flip(0).cumsum(0).flip(0))
     weak = _Mixing(lambda out: out + 2e-3 * out.sum(0))
     norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
+    rounding = " Outputs may differ by rounding: compare with a small tolerance."
     cases = [
         (columns, True, "a softmax over dim=0", ""),
         (centred, True, "outputs from which the batch's mean was subtracted", ""),
@@ -212,20 +213,20 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
             _Mixing(lambda out: out).eval(),
             False,
             "a model that was in eval() mode",
-            " Outputs may differ by rounding: compare with a small tolerance.",
+            rounding,
         ),
-        (rows, False, "a softmax over dim=1", ""),
+        (rows, False, "a softmax over dim=1", rounding),
         (
             norm,
             False,
             "batch normalisation and dropout, which are harmless in eval()",
-            "",
+            " Work in eval() mode, and compare with a small tolerance.",
         ),
         (
             _with_frozen_norm(),
             False,
             "a model in train mode with a normalisation layer frozen in eval",
-            "",
+            rounding,
         ),
     ]
     for model, expected, name, tip in cases:

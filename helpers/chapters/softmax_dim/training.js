@@ -81,8 +81,8 @@ const SIDES = [
 
 const ASKED = {
   predict:
-    "Over the batch, which size of test batches costs 20 points? Train, put the dotted line " +
-    "there, then lock it.",
+    "Over the batch, at which size of test batches is less than half right? Train, put the " +
+    "dotted line there, then lock it.",
   train: "Over the batch, where does the loss start? Train. Then lock a size of test batches.",
   layer: "Over the batch, where does the loss end? Train. Then lock a size of test batches.",
 };
