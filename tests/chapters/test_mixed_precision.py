@@ -494,3 +494,11 @@ def test_live_training_shows_what_the_scaler_saves(mount):
     assert float(cells[2][0]) > 2 > 1 > float(cells[1][0])
     page.get_by_role("button", name="Reset").click()
     assert "Step 0 of 100" in page.locator(".mp").inner_text()
+
+
+def test_live_training_writes_a_few_zeros_without_a_power_of_ten(mount):
+    page = mount(ScalerTraining(exponent=0, seed=1))
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.body.innerText.includes('Step 100 of 100')")
+    scaled = page.locator("tbody tr").nth(1)
+    assert scaled.locator("td").nth(2).inner_text() == "0%"

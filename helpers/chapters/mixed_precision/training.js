@@ -95,7 +95,7 @@ function render({ model, el: host }) {
       const { loss, right } = measure(state, data.test);
       curve.push([steps, Number.isFinite(loss) ? Math.min(loss, 2 * TOP) : 2 * TOP]);
       const skipped = run.scaler ? `${state.skipped}` : "–";
-      const zeros = steps ? `${format(100 * state.zeros, 0)}%` : "–";
+      const zeros = steps ? `${(100 * state.zeros).toFixed(0)}%` : "–";
       return [format(loss, 2), `${format(100 * right, 0)}%`, zeros, skipped];
     });
     table.fill(texts);
