@@ -166,6 +166,20 @@ def highest_f1(y, logits, least):
     return max(logits, key=lambda cut: f1_score(y, logits >= cut))
 
 
+def highest_f1_that_fits(y, logits, least):
+    fits = [t for t in logits if precision_score(y, logits >= t) >= least]
+    return max(fits, key=lambda t: f1_score(y, logits >= t))
+
+
+def most_right_that_fits(y, logits, least):
+    fits = [t for t in logits if precision_score(y, logits >= t) >= least]
+    return max(fits, key=lambda t: ((logits >= t) == y).double().mean())
+
+
+def three_quarters(y, logits, least):
+    return lowest_that_fits(y, logits, 0.75)
+
+
 def one_half(y, logits, least):
     return 0.0
 
@@ -213,6 +227,9 @@ def above(logits, threshold):
             "✗ Hint: where the precision falls and rises, 0.5 is a right threshold: 4",
         ),
         (highest_f1, at_least, "✗ Hint: where most 1s lie below the 0s"),
+        (highest_f1_that_fits, at_least, "✗ Hint: where the last 1 costs two false"),
+        (most_right_that_fits, at_least, "✗ Hint: where it is best to call every"),
+        (three_quarters, at_least, "✗ Hint: where half of what is called 1 may be"),
         (one_half, at_least, "✗ Hint: where it is best to call everything a 1"),
         (lowest_that_fits, lambda logits, t: t.nothing, "✗ Hint: your code raised At"),
         (lowest_that_fits, at_least, "✓ Correct"),

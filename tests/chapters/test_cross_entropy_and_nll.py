@@ -168,6 +168,12 @@ REPAIRS = [
         lambda m, x: m(x).softmax(0).max(dim=1).values,
         "✗ Hint: the loss is right, but confidence says",
     ),
+    (
+        as_it_is,
+        lambda m, x, y: F.nll_loss(m(x).softmax(1).log(), y.squeeze(1).long()),
+        read,
+        "✗ Hint: sure and wrong 16 times, the loss is inf",
+    ),
     (lambda z: z[:, :2], with_classes, read, "✗ Hint: keep ten outputs per sample"),
     (as_it_is, with_classes, read, "✓ Correct"),
     (lambda z: z.log_softmax(1), with_classes, read, "✓ Correct"),

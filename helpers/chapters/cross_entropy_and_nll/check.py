@@ -125,6 +125,16 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
             f"the loss is right, but confidence says {p[worst].item():.4g} where the "
             f"probability is {top[worst].item():.4g}. {cure}"
         )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(20)  # probabilities that float32 rounds to 0
+        worst = model(x).argmin(dim=1)
+    loss = loss_of(model, x, worst[:, None].float())
+    if not torch.isfinite(loss):
+        return hint(
+            f"sure and wrong 16 times, the loss is {loss.item()}: a probability that is "
+            "rounded to 0 has no logarithm. Give CrossEntropyLoss the logits."
+        )
     return correct("one softmax in the loss, and one where a person reads.")
 
 
