@@ -108,7 +108,7 @@ def test_every_line_of_the_old_loop_has_its_replacement():
         ],
         (
             lambda m, b: _by_the_book(m, b[:6]),
-            "✗ Hint: the weights are not those of the old loop",
+            "✗ Hint: the weights are not those of a right loop",
         ),
     ],
 )
@@ -182,6 +182,26 @@ def fused_sgd(model, batches):
         return _by_the_book(model, batches)
 
 
+def returning_nothing(model, batches):
+    _by_the_book(model, batches)
+
+
+def a_scaler_for_each_pair(model, batches):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for i, (x, y) in enumerate(batches):
+        scaler = torch.amp.GradScaler("cpu")
+        with torch.autocast("cpu", dtype=torch.float16):
+            loss = F.cross_entropy(model(x), y) / 2
+        scaler.scale(loss).backward()
+        if i % 2 == 1:
+            scaler.unscale_(optimizer)
+            clip_grad_norm_(model.parameters(), 0.5)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+    return scaler
+
+
 def switched_off(model, batches):
     made = functools.partial(torch.amp.GradScaler, enabled=False)
     with mock.patch("torch.amp.GradScaler", made):
@@ -226,7 +246,15 @@ def clearing_each_batch(model, batches):
             "the model has not changed.* or are the gradients never cleared",
         ),
         (fused_sgd, "leave fused=True away: where the first step is left out"),
-        (switched_off, "the scaler is off, so nothing was scaled. Without a device"),
+        (
+            switched_off,
+            "the scaler is off, so nothing was scaled. Write torch.amp.GradScaler",
+        ),
+        (returning_nothing, "return the scaler, got NoneType"),
+        (
+            a_scaler_for_each_pair,
+            "the weights are right, but the scale ends at 65536; with one scaler, .* 32768",
+        ),
         (updating_twice, "the weights are right, but the scale ends at 7"),
         (updating_each_batch, ".* Update after a step, not after each batch"),
         (clearing_each_batch, ".* no gradients. Where are they cleared"),
@@ -249,7 +277,9 @@ def test_exercise_s_batches_make_one_step_overflow():
 EACH = {"every": 1, "share": 1.0}
 
 
-def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
+def half_ported(
+    model, batches, unscale=False, by_scaler=False, update=False, limit=0.5, ends=True
+):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scaler = torch.amp.GradScaler("cpu")
     for x, y in batches:
@@ -259,14 +289,14 @@ def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
         scaler.scale(loss).backward()
         if unscale:
             scaler.unscale_(optimizer)
-        clip_grad_norm_(model.parameters(), 0.5)
+        clip_grad_norm_(model.parameters(), limit)
         if by_scaler:
             scaler.step(optimizer)
         else:
             optimizer.step()
         if update:
             scaler.update()
-    return scaler
+    return scaler if ends else None
 
 
 @pytest.mark.parametrize(
@@ -275,6 +305,14 @@ def half_ported(model, batches, unscale=False, by_scaler=False, update=False):
         ({}, "○ Not yet: the weights are nan"),
         ({"unscale": True, "update": True}, "○ Not yet: the weights are nan"),
         ({"unscale": True, "by_scaler": True, "update": True}, "✓ Correct"),
+        (
+            {"unscale": True, "by_scaler": True, "update": True, "ends": False},
+            "✗ Hint: return the scaler, got NoneType",
+        ),
+        (
+            {"unscale": True, "by_scaler": True, "update": True, "limit": 1.0},
+            "✗ Hint: the weights are not those of a right loop. Check each of these",
+        ),
         (
             {"by_scaler": True, "update": True},
             "✗ Hint: the gradients are clipped while they are still scaled",

@@ -80,7 +80,7 @@ def _optimizers() -> Iterator[list[torch.optim.Optimizer]]:
 
 MISTAKES = [
     ({"unscale": False}, "the gradients are clipped while they are still scaled."),
-    ({"clip": False}, "nothing is clipped: the old loop limits the norm to 0.5."),
+    ({"clip": False}, "nothing is clipped: limit the norm to 0.5."),
     ({"half": False}, "the forward pass ran in float32: put it into autocast."),
     ({"loss_inside": False}, "compute the loss inside autocast too, or it is float16."),
     ({"every": 1}, "you step after every batch; the old loop steps after two."),
@@ -105,6 +105,13 @@ def _call(fn: Callable, model: nn.Module, batches: list) -> object:
         return fn(model, batches)
 
 
+def _started(fn: Callable) -> object:
+    """Return what a first call gives, or what stepped in it: then a body is written."""
+    with _optimizers() as used:
+        result = _call(fn, _model(), _batches())
+    return used or result
+
+
 def _trained(fn: Callable) -> tuple[object, Tensor, nn.Module]:
     model = _model()
     result = _call(fn, model, _batches())
@@ -119,8 +126,8 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
         return hint(f"return the scaler, got {type(scaler).__name__}.")
     if not scaler.is_enabled():
         return hint(
-            "the scaler is off, so nothing was scaled. Without a device it waits for "
-            'CUDA: write torch.amp.GradScaler("cpu").'
+            "the scaler is off, so nothing was scaled. "
+            'Write torch.amp.GradScaler("cpu").'
         )
     if {p.dtype for p in model.parameters()} != {torch.float32}:
         return hint("the weights must stay in float32; autocast casts copies of them.")
@@ -149,18 +156,19 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
         # Two batches in one backward are right too, and round otherwise.
         if not torch.allclose(weights, expected, atol=1e-4):
             return hint(
-                "the weights are not those of the old loop. Compare the two line by "
-                "line: scale, unscale_, clip, step, update, zero_grad."
+                "the weights are not those of a right loop. Check each of these: "
+                "float16, scale, unscale_, clip to 0.5, step, update, zero_grad."
             )
     if scaler.get_scale() != expected_scaler.get_scale():
         return hint(
             f"the weights are right, but the scale ends at {scaler.get_scale():g}; "
-            f"with one update for each step it is {expected_scaler.get_scale():g}."
+            "with one scaler, updated once for each step, it is "
+            f"{expected_scaler.get_scale():g}."
         )
     return correct(praise)
 
 
-@checks_function(lambda fn: _call(fn, _model(), _batches()[:2]))
+@checks_function(_started)
 def train_clipped(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     """Check a half ported loop: clipping and float16, one step for each batch.
 
@@ -172,7 +180,7 @@ def train_clipped(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     return _judge(fn, each, praise, nan=not_yet)
 
 
-@checks_function(lambda fn: _call(fn, _model(), _batches()[:2]))
+@checks_function(_started)
 def train(fn: Callable[[nn.Module, Iterable], object]) -> Verdict:
     """Check a loop ported from apex: accumulation over two batches, clipping, float16.
 

@@ -63,7 +63,7 @@ LOOP = (
     Line(
         "    clip_grad_norm_(amp.master_params(opt), 1.0)",
         "    scaler.unscale_(opt)\n    clip_grad_norm_(model.parameters(), 1.0)",
-        "Divide first, or you clip gradients that are 65,536 times too large. "
+        "Divide first, or you clip gradients that are still scaled. "
         "A loop that does not clip needs no unscale_: step does it.",
     ),
     Line(
