@@ -3,11 +3,12 @@
 const average = (numbers) => numbers.reduce((sum, v) => sum + v, 0) / numbers.length;
 const rootMeanSquare = (numbers) => Math.sqrt(average(numbers.map((v) => v * v)));
 
-// Any order would do; mixed, so that a batch holds dark and bright images.
+// The order is what half of all orders do better than, and half worse: batches of 2 miss a
+// quarter of the spread, batches of 4 a tenth.
 const MEANS = [
-  -0.2, 1.5, -1.1, 0.4, -0.6, 2.1, -1.4, 0.8, 0.1, -0.9, 1.1, -1.8, 0.6, -0.3, 1.2, -0.7,
+  0.6, 0.4, 0.8, -1.4, 2.1, -0.9, 1.5, -0.7, 0.1, -1.1, 1.2, 1.1, -0.3, -0.2, -0.6, -1.8,
 ];
-const STDS = [1.2, 0.4, 0.9, 1.6, 0.7, 0.3, 1.1, 0.5, 1.8, 0.8, 0.6, 0.4, 1.3, 1.0, 0.2, 1.4];
+const STDS = [1.3, 1.6, 0.5, 1.1, 0.3, 0.8, 0.4, 1.4, 1.8, 0.9, 0.2, 0.6, 1.0, 1.2, 0.7, 0.4];
 
 // Sixteen images whose means spread by `brightness`, with stds of root mean square `contrast`.
 export function images(brightness, contrast) {
