@@ -19,5 +19,5 @@ class AccumulationTraining(LiveTraining):
     label = "Live training"
     height_px = (575, 534)
 
-    rate = Number(0.2, min=0.05, max=1).tag(sync=True)
+    rate = Number(0.1, min=0.05, max=1).tag(sync=True)
     data = Fixed(lambda: digits_as_text(512, 200)).tag(sync=True)
