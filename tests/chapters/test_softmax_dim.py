@@ -128,6 +128,7 @@ REPAIRS = [
         lambda m, s: m(s).argmax(-1).item(),
         "✗ Hint: in a batch act raised: a Tensor with 16 elements",
     ),
+    (nn.Softmax(), last, "✗ Hint: the softmax has no dim, so PyTorch guesses one"),
     (over(-1), last, "✓ Correct"),
     (unsqueezed, last, "✓ Correct"),
     (lambda z: z.log_softmax(-1).exp(), last, "✓ Correct"),
