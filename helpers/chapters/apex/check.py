@@ -46,17 +46,20 @@ def _by_the_book(
     unscale: bool = True,
     clip: bool = True,
     every: int = 2,
+    step_on_rest: bool = False,
 ) -> torch.amp.GradScaler:
     """Train as the exercise asks, or with one mistake."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scaler = torch.amp.GradScaler("cpu")
+    batches = list(batches)
     for i, (x, y) in enumerate(batches):
         with torch.autocast("cpu", dtype=torch.float16, enabled=half):
             logits = model(x)
         with torch.autocast("cpu", dtype=torch.float16, enabled=half and loss_inside):
             loss = F.cross_entropy(logits, y) / share
         scaler.scale(loss).backward()
-        if i % every == every - 1:
+        rest = step_on_rest and i == len(batches) - 1
+        if i % every == every - 1 or rest:
             if unscale:
                 scaler.unscale_(optimizer)
             if clip:
@@ -84,6 +87,10 @@ MISTAKES = [
     ({"half": False}, "the forward pass ran in float32: put it into autocast."),
     ({"loss_inside": False}, "compute the loss inside autocast too, or it is float16."),
     ({"every": 1}, "you step after every batch; the old loop steps after two."),
+    (
+        {"step_on_rest": True},
+        "the last of an odd number of batches makes no step of its own.",
+    ),
     ({"share": 1.0}, "the loss of each batch counts half: divide it by 2."),
 ]
 
