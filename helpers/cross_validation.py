@@ -64,15 +64,15 @@ def kfold_loaders(
     stratify: bool = True,
     seed: int = 0,
 ) -> Iterator[Fold]:
-    """Split any number of tensors, or a data set, into folds, each with its two loaders.
+    """Split any number of tensors, or a dataset, into folds, each with its two loaders.
 
     Args:
         tensors: one or more of ``(N, ...)``, any dtype; a fold copies its part of them.
-            Arrays and lists of numbers become tensors. Or one data set, such as an
+            Arrays and lists of numbers become tensors. Or one dataset, such as an
             ``ImageFolder``, a ``Subset`` or a list of pairs, whose N items are
             ``(x, ..., y)`` or a dict with ``labels``; a fold reads its part of it.
         y: targets ``(N,)``; with ``stratify=False`` also ``(N, ...)``. Names of classes,
-            as strings, become their numbers in alphabetical order. For a data set, such
+            as strings, become their numbers in alphabetical order. For a dataset, such
             as its ``targets``, they decide the folds alone.
         n_splits: how many folds, from 2 to N.
         batch_size: samples in a batch, 1 or more.
@@ -145,7 +145,7 @@ def _folds(data: Dataset, splits: list, batch_size: int, seed: int) -> Iterator[
 
 
 def _part(data: Dataset, indices: Tensor) -> Dataset:
-    """Return some samples: a copy of tensors' rows, a view of another data set."""
+    """Return some samples: a copy of tensors' rows, a view of another dataset."""
     if type(data) is TensorDataset:
         return TensorDataset(*(t[indices.to(t.device)] for t in data.tensors))
     return Subset(data, indices.tolist())
@@ -280,7 +280,7 @@ def _run(model: nn.Module, batch: object) -> tuple[object, object]:
         "cross_validate", batch, "a fold's loader yields", collate
     )
     advice = (
-        "Give kfold_loaders only what it takes; of a data set "
+        "Give kfold_loaders only what it takes; of a dataset "
         "[(x, y) for x, y, *_ in dataset]."
     )
     require_fitting("cross_validate", model, inputs, named, advice)
@@ -350,7 +350,7 @@ def _rows(tensors: tuple, y: object) -> tuple[Dataset, Tensor]:
 
 
 def _is_data_set(data: object) -> bool:
-    """Tell a data set, or a list of its items, from numbers."""
+    """Tell a dataset, or a list of its items, from numbers."""
     if isinstance(data, (list, tuple)):
         item = data[0] if data else 0
         numbers = isinstance(item, tuple) and all(isinstance(x, Real) for x in item)
@@ -361,10 +361,10 @@ def _is_data_set(data: object) -> bool:
 
 
 def _require_pairs(data: Dataset) -> None:
-    """Raise an error unless the first item of a data set has inputs and a target."""
+    """Raise an error unless the first item of a dataset has inputs and a target."""
     advice = "Pass pairs: kfold_loaders(list(zip(dataset, y)), y=y)."
     where = "kfold_loaders: item 0"
-    target = parted(where, data[0], "a data set holds", advice)[2]
+    target = parted(where, data[0], "a dataset holds", advice)[2]
     numbered, must = not isinstance(target, str), "y must be a number"
     advice = "Write [(x, names.index(y)) for x, y in dataset]."
     require(numbered, TypeError, where, must, repr(target), advice)
@@ -390,17 +390,17 @@ def _all_text(value: object) -> bool:
 
 
 def _way_to_tensor(name: str, value: object) -> str:
-    """Say what to pass instead of something that is neither numbers nor a data set."""
+    """Say what to pass instead of something that is neither numbers nor a dataset."""
     if name == "y":
         return "Give each sample a number, or the name of its class."
     if isinstance(value, DataLoader):
-        return "Pass its data set: loader.dataset."
+        return "Pass its dataset: loader.dataset."
     if isinstance(value, IterableDataset):
         return "Read it first: list(dataset)."
     if isinstance(value, Mapping):
         return "Pass what it holds: kfold_loaders(*x.values(), y=y)."
     if _is_data_set(value):
-        return "Pass a data set alone: kfold_loaders(dataset, y=y)."
+        return "Pass a dataset alone: kfold_loaders(dataset, y=y)."
     if isinstance(value, (list, tuple)) and not _all_text(value):
         rows = "[torch.as_tensor(row) for row in x]"
         return f"Pad it: nn.utils.rnn.pad_sequence({rows}, batch_first=True)."

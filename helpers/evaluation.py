@@ -100,7 +100,7 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
 
     The model is run in ``eval()`` mode without gradients, and gets each submodule's own
     mode back. Results go to the CPU batch by batch, so the memory of a GPU does not grow
-    with the data set. Both results have the loader's order; if it shuffles, they are
+    with the dataset. Both results have the loader's order; if it shuffles, they are
     shuffled together. A loader with ``drop_last=True`` leaves samples out.
 
     Args:
@@ -183,7 +183,7 @@ def _collect(
 ) -> tuple[Tensor, Tensor]:
     """Return all targets and all reduced logits, or say what is wrong."""
     require_module(caller, model)
-    wrap = "Wrap a data set: DataLoader(dataset, batch_size=256)."
+    wrap = "Wrap a dataset: DataLoader(dataset, batch_size=256)."
     require_batches(caller, "loader", loader, wrap)
     tensors = (*model.parameters(), *model.buffers())
     device = tensors[0].device if tensors else None
@@ -193,7 +193,7 @@ def _collect(
             where = f"{caller}: batch {count}"
             y, logits = _one_batch(where, model, device, batch, targets)
             results.append((y, reduce(logits)))
-    advice = "Is the data set empty, a generator used up, or drop_last=True?"
+    advice = "Is the dataset empty, a generator used up, or drop_last=True?"
     require_some(caller, "loader", results, "batch", advice)
     y_true, reduced = zip(*results, strict=True)
     return torch.cat(y_true), torch.cat(reduced)

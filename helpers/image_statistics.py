@@ -1,4 +1,4 @@
-"""Mean and standard deviation of a whole image data set: one pass, exact, mergeable."""
+"""Mean and standard deviation of a whole image dataset: one pass, exact, mergeable."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def dataset_mean_std(
     set, after resizing and before augmentation.
 
     Args:
-        data: uint8 or floating-point images: a tensor ``(N, C, H, W)``; a data set of
+        data: uint8 or floating-point images: a tensor ``(N, C, H, W)``; a dataset of
             images ``(C, H, W)``, alone or first in a tuple with a label; or a loader of
             such batches.
         scale: divide uint8 by 255, as ``v2.ToDtype(torch.float32, scale=True)`` does,
             so that the result fits ``v2.Normalize`` after it. False leaves it in units
             of 0 to 255. Floating point is taken as it is.
-        batch_size: images read at once from a data set.
-        num_workers: processes that read a data set.
+        batch_size: images read at once from a dataset.
+        num_workers: processes that read a dataset.
         progress: show a bar that counts images.
 
     Returns:

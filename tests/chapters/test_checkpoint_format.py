@@ -367,9 +367,9 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.locator("path.mp-curve").count() == 1
     page.get_by_label("the same bits").check()
     gap = runs["resumed"]["0000"][1]
-    assert f"✗ Its weights end {gap:.2f} apart." in shown()
+    assert f"✗ Wrong: they end {gap:.2f} apart." in shown()
     page.get_by_label("other weights").check()
-    assert f"✓ Its weights end {gap:.2f} apart. Last loss" in shown()
+    assert f"✓ Right: they end {gap:.2f} apart. Last loss" in shown()
     assert page.locator("path.mp-pitfall").count() == 1
     for name in ("optimizer", "scheduler", "random state"):
         page.get_by_label(name).focus()
@@ -377,9 +377,9 @@ def test_resumed_run_answers_once_the_reader_has_guessed(mount, runs):
     assert page.evaluate("[state.guess, state.rng]") == [None, True]
     assert "✗" not in shown()
     page.get_by_label("other weights").check()
-    assert "✗ Its weights end the same, bit for bit." in shown()
+    assert "✗ Wrong: they end the same, bit for bit." in shown()
     page.get_by_label("the same bits").check()
-    assert "✓ Its weights end the same, bit for bit." in shown()
+    assert "✓ Right: they end the same, bit for bit." in shown()
     assert page.get_by_label("model").is_disabled()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 

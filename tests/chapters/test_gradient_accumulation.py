@@ -169,6 +169,17 @@ def all_at_once(model, optimizer, batches, k):
         optimizer.step()
 
 
+def one_backward(model, optimizer, batches, k):
+    optimizer.zero_grad()
+    for group in grouped(batches, k):
+        count = sum((labels != -100).sum() for _, labels in group)
+        loss = sum(total(model, ids, labels) for ids, labels in group) / count
+        (loss * len(group) / k).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
 def clipped_by_hand(parameters, most):
     parameters = list(parameters)
     norm = stage.as_vector(p.grad for p in parameters).norm()
@@ -193,6 +204,7 @@ def with_mistake(**change):
         (divides_the_gradient, "✓ Correct"),
         (lambda *a: by_hand(*a, clip=clipped_by_hand), "✓ Correct"),
         (all_at_once, "✗ Hint: the weights are right, but the model got"),
+        (one_backward, "✗ Hint: the weights are right, but there is one backward()"),
         (stub, "○ Not yet: the loop runs, and none"),
         (lambda *a: None, "○ Not yet: after the epoch the weights"),
         (lambda *a: by_hand(*a, share=False), "✗ Hint: right but for the last group"),

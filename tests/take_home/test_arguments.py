@@ -520,7 +520,7 @@ CASES = [
         lambda: predictions(MODEL, DataLoader(DATASET, batch_size=99, drop_last=True)),
         ValueError,
         "predictions: loader must hold at least one batch, got none. "
-        "Is the data set empty, a generator used up, or drop_last=True?",
+        "Is the dataset empty, a generator used up, or drop_last=True?",
         lambda: predictions(MODEL, DataLoader(DATASET, batch_size=99)),
     ),
     (
@@ -563,7 +563,7 @@ CASES = [
         lambda: predictions(MODEL, DATASET),
         TypeError,
         "predictions: loader must be a DataLoader or a list of batches, got "
-        "TensorDataset. Wrap a data set: DataLoader(dataset, batch_size=256).",
+        "TensorDataset. Wrap a dataset: DataLoader(dataset, batch_size=256).",
         lambda: predictions(MODEL, DataLoader(DATASET, batch_size=256)),
     ),
     # a module

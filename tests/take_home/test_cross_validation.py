@@ -388,7 +388,7 @@ def test_parts_that_cannot_be_joined_are_named(parts, message):
         joined("f", "outputs", parts)
 
 
-# --- data sets, arrays, lists and names of classes ------------------------------------
+# --- datasets, arrays, lists and names of classes ------------------------------------
 
 
 class Pictures(Dataset):
@@ -477,7 +477,7 @@ WITH_NAMES = [(x, "ab"[y]) for x, y in zip(X, Y, strict=True)]
 NOT_DATA = [
     (
         (DataLoader(Pictures()),),
-        "Pass its data set: loader.dataset.",
+        "Pass its dataset: loader.dataset.",
         lambda loader: taken(loader.dataset),
     ),
     ((Stream(),), "Read it first: list(dataset).", lambda data: taken(list(data))),
@@ -488,7 +488,7 @@ NOT_DATA = [
     ),
     (
         (Pictures(), X),
-        "Pass a data set alone: kfold_loaders(dataset, y=y).",
+        "Pass a dataset alone: kfold_loaders(dataset, y=y).",
         lambda data, x: taken(data),
     ),
     (
@@ -564,14 +564,14 @@ def test_data_set_of_another_length_than_its_targets_is_refused():
             ([(x, y) for x, y, *_ in Pictures(lambda x, y, i: (x, y, i))],),
         ),
     ],
-    ids=["tensors", "data set"],
+    ids=["tensors", "dataset"],
 )
 def test_index_in_a_batch_is_not_taken_for_an_input_or_a_target(wrong, right):
     with pytest.raises(TypeError, match="^cross_validate: a batch must be") as caught:
         cross_validate(linear, adam, kfold_loaders(*wrong, y=Y), epochs=1)
     assert str(caught.value).endswith(
         "got too many positional arguments. Give kfold_loaders only what it takes; of a "
-        "data set [(x, y) for x, y, *_ in dataset]."
+        "dataset [(x, y) for x, y, *_ in dataset]."
     )
     assert len(cross_validate(linear, adam, kfold_loaders(*right, y=Y), epochs=1)) == 5
 

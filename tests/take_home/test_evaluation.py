@@ -1,4 +1,4 @@
-"""helpers.evaluation: modes, answers on a data set, what autograd keeps."""
+"""helpers.evaluation: modes, answers on a dataset, what autograd keeps."""
 
 import math
 import warnings

@@ -40,7 +40,7 @@ def assert_exact(stats, x, rtol=1e-6):
 
 
 class Samples(Dataset):
-    """A data set that returns whatever it is given."""
+    """A dataset that returns whatever it is given."""
 
     def __init__(self, samples):
         self.samples = samples
@@ -162,8 +162,8 @@ LABELS = torch.arange(23)
 
 
 HOLDERS = {
-    "data set with labels": TensorDataset(X, LABELS),
-    "data set without": TensorDataset(X),
+    "dataset with labels": TensorDataset(X, LABELS),
+    "dataset without": TensorDataset(X),
     "bare images": Samples(list(X)),
     "labels of any kind": Samples([(x, None) for x in X]),
     "loader with labels": DataLoader(TensorDataset(X, LABELS), batch_size=5),

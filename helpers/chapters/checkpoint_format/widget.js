@@ -77,7 +77,7 @@ function render({ model, el: host }) {
     chart.draw([never, { role, points: points([whole[0], ...curve]) }]);
     chart.dots([{ role, at: [8, curve[3]] }]);
     const right = guessed === (same ? "same" : "other");
-    const sign = right ? "✓" : "✗";
+    const verdict = right ? "✓ Right" : "✗ Wrong";
     const [there, here] = [whole[4], curve[3]].map((loss) => format(loss, 3));
     const losses = ` Last loss ${here}, never stopped ${there}.`;
     answer.replaceChildren(
@@ -85,8 +85,8 @@ function render({ model, el: host }) {
         "strong",
         { class: right ? "mp-correct" : "mp-pitfall" }, // the sign is that of the answer
         same
-          ? `${sign} Its weights end the same, bit for bit.`
-          : `${sign} Its weights end ${format(gap, 2)} apart.`,
+          ? `${verdict}: they end the same, bit for bit.`
+          : `${verdict}: they end ${format(gap, 2)} apart.`,
       ),
       same ? "" : losses, // two lines at 320 px, as before the answer
     );

@@ -1,4 +1,4 @@
-const SIZES = [1, 200];
+const SIZES = [1, 450];
 
 const mean = (values) => values.reduce((total, v) => total + v, 0) / values.length;
 
@@ -118,7 +118,7 @@ function render({ model, el: host }) {
     chart = plot({
       title: what,
       x: SIZES,
-      xTicks: [1, 50, 100, 150, 200],
+      xTicks: [1, 150, 300, 450],
       xLabel: "batch size",
       y: [0, 1.05],
       yTicks: [0, 0.5, 1],

@@ -14,7 +14,7 @@ class BatchMeans(BookWidget):
         said: the class that a model gave each, as many.
         order: of the samples, ``"sorted"`` by true class or ``"shuffled"``.
         score: ``"macro F1"`` or ``"accuracy"``.
-        size: of a batch, 1 to 200.
+        size: of a batch, 1 to 450.
         guess: the reader's guess, or None while the curve is hidden.
 
     Raises:
@@ -29,8 +29,8 @@ class BatchMeans(BookWidget):
     said = Row(Whole(min=0, max=9), [0, 1, 1, 2], 1, 1000).tag(sync=True)
     order = Enum(["sorted", "shuffled"], "sorted").tag(sync=True)
     score = Enum(["macro F1", "accuracy"], "macro F1").tag(sync=True)
-    size = Whole(100, min=1, max=200).tag(sync=True)
-    guess = Whole(None, allow_none=True, min=1, max=200).tag(sync=True)
+    size = Whole(100, min=1, max=450).tag(sync=True)
+    guess = Whole(None, allow_none=True, min=1, max=450).tag(sync=True)
 
     @validate("truth", "said")
     def _of_equal_length(self, proposal):

@@ -156,6 +156,9 @@ def train_epoch(fn: Callable[..., None]) -> Verdict:
     before = as_vector(model.parameters())
     rows = []  # of each forward pass
     model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    backwards = []
+    last = [*model.parameters()][-1]
+    last.register_post_accumulate_grad_hook(lambda _: backwards.append(1))
     fn(model, optimizer, batches, k)
     found = as_vector(model.parameters())
     if torch.equal(found, before):
@@ -168,6 +171,11 @@ def train_epoch(fn: Callable[..., None]) -> Verdict:
             return hint(
                 f"the weights are right, but the model got {max(rows)} texts at once, "
                 f"where a batch has at most {largest}: that is what does not fit."
+            )
+        if len(backwards) <= -(-len(batches) // k):
+            return hint(
+                "the weights are right, but there is one backward() for a whole group: "
+                "until then the graphs of all its micro-batches are kept."
             )
         return correct("each label weighs the same, in whichever micro-batch it comes.")
     for change, text in MISTAKES:

@@ -155,6 +155,7 @@ function column(index, ondrag, onpoint) {
 function picture(sample, columns) {
   const [zero, right] = [logitY(0), WIDTH - 4];
   const winners = [0, 1].map((k) => text(middle([0, 1, k]), NONE + 36));
+  const leftToRight = [...columns].sort((a, b) => middle(a.index) - middle(b.index)); // for Tab
   const root = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `Sample ${sample}` },
@@ -162,7 +163,7 @@ function picture(sample, columns) {
     svg("path", { class: "mp-axis", d: `M${LEFT},${FULL}V${NONE}H${right}` }),
     ...[SHOWN, 0, -SHOWN].map((v) => text(12, logitY(v) + 4, format(v, 0))),
     ...[1, 0].map((v) => text(12, probabilityY(v) + 4, `${v}`)),
-    ...columns.map((some) => some.root),
+    ...leftToRight.map((some) => some.root),
     ...winners,
   );
   return {
