@@ -68,5 +68,21 @@ def test_hint_is_found_with_the_answer_that_earns_it(tmp_path):
         hints.hints(tmp_path / "check.py", "third")
 
 
+def test_a_variable_named_like_another_check_brings_none_of_its_hints(tmp_path):
+    (tmp_path / "check.py").write_text(
+        "def scale(x):\n    return hint('that is where it starts.')\n"
+        "def step(x, k):\n    scale = k\n    return hint(f'it moves by {scale}, not x.')\n"
+    )
+    assert hints.hints(tmp_path / "check.py", "step") == [("", "it moves by …, not x.")]
+
+
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_what_is_cut_when_late_asks_the_room_for_no_prediction(path):
+    *_, cut = lesson.without_predictions(path)
+    text = [p.text for p in lesson.pieces(path) if p.section == cut and not p.cell]
+    assert text
+    assert not any(lesson.PREDICT in each for each in text)
+
+
 def test_minutes_are_shared_whole_and_none_is_lost():
     assert lesson.shared(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 3, "b": 4, "c": 3}

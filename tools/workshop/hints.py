@@ -46,9 +46,21 @@ def _reached(names: dict[str, ast.AST], start: str) -> list[ast.AST]:
     """Return a definition and those that it uses, directly or by others."""
     order = [start]
     for name in order:
+        own = _own_names(names[name])
         used = [n.id for n in ast.walk(names[name]) if isinstance(n, ast.Name)]
+        used = [n for n in used if n not in own]
         order += [n for n in dict.fromkeys(used) if n in names and n not in order]
     return [names[name] for name in order]
+
+
+def _own_names(node: ast.AST) -> set[str]:
+    """Return the arguments and variables of a definition: they hide what is outside."""
+    names = {
+        n.id
+        for n in ast.walk(node)
+        if isinstance(getattr(n, "ctx", None), ast.Store) and isinstance(n, ast.Name)
+    }
+    return names | {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
 
 
 def _said(node: ast.AST) -> list[Said]:

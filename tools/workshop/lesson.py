@@ -131,6 +131,12 @@ def questions(path: Path) -> list[str]:
     return [s for s in found if s not in ("", SHORT_ANSWER, SEE_IT, *CLOSING)]
 
 
+def without_predictions(path: Path) -> list[str]:
+    """Return the questions that are told, with no prediction for the room in them."""
+    asked = {p.section for p in pieces(path) if p.cell is None and PREDICT in p.text}
+    return [question for question in questions(path) if question not in asked]
+
+
 def traps(path: Path) -> list[str]:
     """Return the titles of a chapter's traps."""
     found = (p.below for p in pieces(path) if p.section == TRAPS and p.below)

@@ -110,8 +110,8 @@ def plan(path: Path) -> list[str]:
 
 def minutes_by_block(path: Path) -> list[str]:
     """Return a table of a chapter's blocks: their minutes, and what to cut when late."""
-    questions, tasks = lesson.questions(path), lesson.exercises(path)
-    late = {questions[-1]: CUT_SECOND} if len(questions) > 1 else {}
+    tasks, told = lesson.exercises(path), lesson.without_predictions(path)
+    late = {told[-1]: CUT_SECOND} if told else {}
     text = ["| Block | Minutes | When late |", "| --- | --- | --- |"]
     for name, minutes in lesson.blocks(path, talk(lesson.minutes(path)[0])).items():
         text.append(f"| {name} | {minutes} | {late.get(name, 'keep')} |")
