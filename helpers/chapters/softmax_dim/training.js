@@ -83,8 +83,12 @@ const ASKED = {
   predict:
     "Over the batch, at which size of test batches is less than half right? Train, put the " +
     "dotted line there, then lock it.",
-  train: "Over the batch, where does the loss start? Train. Then lock a size of test batches.",
-  layer: "Over the batch, where does the loss end? Train. Then lock a size of test batches.",
+  train:
+    "Over the batch, where does the loss start? Train, and read it below. A locked size " +
+    "shows the accuracy.",
+  layer:
+    "Over the batch, where does the loss end? Train, and read it below. A locked size " +
+    "shows the accuracy.",
 };
 
 function question(form, trained, guess, [batch, classes]) {
