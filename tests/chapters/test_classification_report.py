@@ -218,7 +218,7 @@ def above(logits, threshold):
         (
             lowest_that_fits,
             lambda logits, threshold: logits.sigmoid() >= threshold,
-            "✗ Hint: where the highest logit is a 0, 0 is a right threshold: 4 logits "
+            "✗ Hint: where the highest logit belongs to class 0, 0 is a right threshold: 4 logits "
             "lie on it or above it, and predict says 1 for 5 samples.",
         ),
         (

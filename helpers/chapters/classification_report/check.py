@@ -88,7 +88,7 @@ AVERAGES = {
 # What is true, the logits, the least precision, and what is special about them.
 CASES = [
     ([1, 0, 1, 1, 0, 0], [3, 2, 1, 0.5, -1, -2], 0.75, "the precision falls and rises"),
-    ([0, 1, 1, 1, 0], [2, 1, 0.5, 0, -1], 0.75, "the highest logit is a 0"),
+    ([0, 1, 1, 1, 0], [2, 1, 0.5, 0, -1], 0.75, "the highest logit belongs to class 0"),
     ([1, 1, 0, 1], [3, 2, 0, -5], 0.75, "it is best to call everything a 1"),
     ([1, 1, 1, 0, 0, 0, 1], [2, 1, 1, 1, 0, 0, -1], 0.75, "three logits are equal"),
     (
