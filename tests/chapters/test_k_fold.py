@@ -54,12 +54,14 @@ def loop(
     put=None,
     log=False,
     whole=False,
+    clears=True,
 ):
     """Return a loop over folds, with the mistakes that are asked for."""
 
     def step(model, optimizer, x, y):
         loss = F.cross_entropy(model(x), y)
-        optimizer.zero_grad()
+        if clears:
+            optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
@@ -111,6 +113,7 @@ def loop(
             "✗ Hint: the model of fold 1 is new, but no step has",
         ),
         (loop(evals=False), "✗ Hint: fold 1 is predicted in training mode"),
+        (loop(clears=False), "✗ Hint: fold 1: each step still has the gradients of"),
         (loop(trains=False), "✗ Hint: the model of fold 1 is trained in eval mode"),
         (
             loop(put=lambda val: val.flip(0)),

@@ -52,7 +52,7 @@ class _Call:
     logits: Tensor
     training: bool  # the mode
     moved: bool  # whether the weights differ from the first ones
-    sent_back: list  # not empty once a gradient has gone back through it
+    sent_back: list  # for each gradient that goes back: whether there was one before
 
     @property
     def rows(self) -> set[int]:
@@ -96,7 +96,12 @@ class _Watch:
             seen = logits.detach().clone()
             self.calls.append(_Call(number, at, seen, module.training, moved, back))
             if logits.requires_grad:
-                logits.register_hook(lambda slopes: back.append(True))
+                weight = module[1].weight
+                logits.register_hook(
+                    lambda slopes: back.append(
+                        weight.grad is not None and bool(weight.grad.any())
+                    )
+                )
 
         net.register_forward_hook(note)
         return net
@@ -210,6 +215,11 @@ def _other_fault(
         return hint(f"fold {number} is predicted in training mode, with dropout.")
     if not all(call.training for call in trained):
         return hint(f"the model of fold {number} is trained in eval mode.")
+    if len(trained) > 1 and all(any(call.sent_back) for call in trained[1:]):
+        return hint(
+            f"fold {number}: each step still has the gradients of the steps before. "
+            "Where is optimizer.zero_grad()?"
+        )
     if not last.agrees(rows, result):
         return hint(f"fold {number}: the predictions are not at its own indices.")
     return None
