@@ -334,7 +334,7 @@ def _rows(tensors: tuple, y: object) -> tuple[Dataset, Tensor]:
     caller, advice = "kfold_loaders", "Pass the inputs first: kfold_loaders(x, y=y)."
     require_some(caller, "tensors", tensors, "tensor", advice)
     y, data = _as_tensor("y", y), tensors[0]
-    whole = len(tensors) == 1 and _is_data_set(data)
+    whole = len(tensors) == 1 and _is_dataset(data)
     named = {} if whole else {f"tensors[{i}]": t for i, t in enumerate(tensors)}
     named = {name: _as_tensor(name, value) for name, value in named.items()}
     count = len(data)
@@ -349,7 +349,7 @@ def _rows(tensors: tuple, y: object) -> tuple[Dataset, Tensor]:
     return data if whole else TensorDataset(*named.values(), y), y
 
 
-def _is_data_set(data: object) -> bool:
+def _is_dataset(data: object) -> bool:
     """Tell a dataset, or a list of its items, from numbers."""
     if isinstance(data, (list, tuple)):
         item = data[0] if data else 0
@@ -399,7 +399,7 @@ def _way_to_tensor(name: str, value: object) -> str:
         return "Read it first: list(dataset)."
     if isinstance(value, Mapping):
         return "Pass what it holds: kfold_loaders(*x.values(), y=y)."
-    if _is_data_set(value):
+    if _is_dataset(value):
         return "Pass a dataset alone: kfold_loaders(dataset, y=y)."
     if isinstance(value, (list, tuple)) and not _all_text(value):
         rows = "[torch.as_tensor(row) for row in x]"

@@ -419,7 +419,7 @@ DATA_SETS = [
 
 @pytest.mark.parametrize("data", DATA_SETS)
 @pytest.mark.parametrize("y", [Y, Y.tolist(), Y.numpy(), ["no", "yes"] * 10])
-def test_data_set_gives_the_scores_of_its_tensors(data, y):
+def test_dataset_gives_the_scores_of_its_tensors(data, y):
     expected = cross_validate(linear, adam, folds(), epochs=2)
     assert torch.equal(
         cross_validate(linear, adam, kfold_loaders(data, y=y), epochs=2), expected
@@ -535,7 +535,7 @@ NOT_DATA = [
 
 
 @pytest.mark.parametrize(("wrong", "advice", "advised"), NOT_DATA)
-def test_what_is_neither_numbers_nor_a_data_set_is_refused_with_a_way(
+def test_what_is_neither_numbers_nor_a_dataset_is_refused_with_a_way(
     wrong, advice, advised
 ):
     with pytest.raises(TypeError, match="^kfold_loaders: ") as caught:
@@ -550,7 +550,7 @@ def test_targets_without_a_value_are_asked_for():
             kfold_loaders(X, y=y)
 
 
-def test_data_set_of_another_length_than_its_targets_is_refused():
+def test_dataset_of_another_length_than_its_targets_is_refused():
     with pytest.raises(ValueError, match=r"y must be \(20, \.\.\.\), got shape \(9,\)"):
         kfold_loaders(Pictures(), y=Y[:9])
 

@@ -58,7 +58,7 @@ def _own_names(node: ast.AST) -> set[str]:
     names = {
         n.id
         for n in ast.walk(node)
-        if isinstance(getattr(n, "ctx", None), ast.Store) and isinstance(n, ast.Name)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     }
     return names | {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
 
