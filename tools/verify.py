@@ -198,14 +198,15 @@ def _exceptions(results: dict[str, dict]) -> str:
             if seen["stopped"]:
                 rows.append([f"`{name}`", stem, f"stopped: {seen['stopped']}"])
             elif seen["other"]:
-                cells = ", ".join(map(str, seen["other"]))
-                rows.append([f"`{name}`", stem, f"{len(seen['other'])}: {cells}"])
+                rows.append([f"`{name}`", stem, ", ".join(map(str, seen["other"]))])
         for test in result.get("tests", {}).get("failed", []):
             rows.append([f"`{name}`", "tests", f"failed: `{test}`"])
     if not rows:
         return ""
-    head = ["Environment", "Notebook", "Cells that printed something else"]
-    return f"Cells are counted from the top, text included.\n\n{table(head, *rows)}"
+    head = ["Environment", "Notebook", "Numbers of the cells"]
+    return f"""Cells that printed something else, counted from the top, text included:
+
+{table(head, *rows)}"""
 
 
 def _matrix(pinned: dict) -> str:

@@ -10,13 +10,17 @@ export function format(value, digits = 4) {
   return (small ? value.toExponential(1) : value.toFixed(digits)).replace(/-/g, "−");
 }
 
-// What a reader typed: a comma or a point, a hyphen or a minus, a fraction. NaN if no
-// number, and for 1,000, which is one to some and a thousand to others.
+// What a reader typed: a comma or a point, a hyphen or a minus, a fraction, a power (2^9 or
+// 2**9). NaN if no number, and for 1,000, which is one to some and a thousand to others.
 export function parse(text) {
   if (/[1-9]\d*,\d{3}(?!\d)/.test(text)) return NaN;
-  const parts = text.trim().replace(/−/g, "-").replace(/,/g, ".").split("/");
-  const numbers = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
-  return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? numbers[0] / numbers[1] : NaN;
+  const plain = (part) => (part.trim() === "" ? NaN : Number(part));
+  const pair = (part, sign, combine, read) => {
+    const numbers = part.split(sign).map(read);
+    return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? combine(...numbers) : NaN;
+  };
+  const power = (part) => pair(part, /\^|\*\*/, (a, b) => a ** b, plain);
+  return pair(text.replace(/−/g, "-").replace(/,/g, "."), "/", (a, b) => a / b, power);
 }
 
 export function el(tag, attributes = {}, ...children) {

@@ -201,13 +201,22 @@ def test_answer_box_gives_the_verdict_of_the_check(front_end):
 
 @pytest.mark.parametrize(
     ("typed", "number"),
-    [("0.5", 0.5), ("0,5", 0.5), (" −3 ", -3), ("970/30", 970 / 30), ("1e-3", 1e-3)],
+    [
+        ("0.5", 0.5),
+        ("0,5", 0.5),
+        (" −3 ", -3),
+        ("970/30", 970 / 30),
+        ("1e-3", 1e-3),
+        ("2^9", 512),
+        ("2**-9", 2**-9),
+        ("1 / 2^2", 0.25),
+    ],
 )
 def test_typed_number_is_read_as_meant(front_end, typed, number):
     assert front_end(AnswerBox, "m.parse(a)", typed) == pytest.approx(number)
 
 
-@pytest.mark.parametrize("typed", ["", " ", "abc", "1/2/3", "1/", "--1"])
+@pytest.mark.parametrize("typed", ["", " ", "abc", "1/2/3", "1/", "--1", "2^", "2^3^2"])
 def test_typed_nonsense_is_no_number(front_end, typed):
     assert front_end(AnswerBox, "Number.isNaN(m.parse(a))", typed)
 

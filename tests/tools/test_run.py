@@ -124,7 +124,13 @@ def test_interrupted_run_changes_nothing_and_stops_its_kernels(tmp_path, name):
     path = notebook(tmp_path / "slow.ipynb", source, "time.sleep(60)")
     before = path.read_bytes()
     command = [sys.executable, run.__file__, str(path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # tests may have been started in the background, where a shell ignores SIGINT
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         while not mark.exists() or not mark.read_text():
             assert process.poll() is None
             time.sleep(0.1)

@@ -61,7 +61,7 @@ def test_page_tells_of_each_environment():
 def test_page_tells_of_each_run_and_of_all_that_differs():
     text = verify.page(RESULTS)
     assert "| `default` | 1 | 30 | 9 |\n| `avx2` | 2 | 30 | 9 |\n" in text
-    assert "| `oldest` | apex | 2: 4, 9 |\n" in text
+    assert "| `oldest` | apex | 4, 9 |\n" in text
     assert "| `oldest` | k_fold | stopped: cell 3: ValueError: a\\|b |\n" in text
     assert "| `oldest` | tests | failed: `tests.take_home.test_a test_b` |\n" in text
     assert "softmax_dim" not in text
