@@ -537,7 +537,8 @@ def _by_thop(model: nn.Module, inputs: tuple, keywords: dict, grad: bool):
             # thop passes no keywords, and switches gradients off.
             forward = functools.partial(model.forward, **keywords)
             model.forward = torch.enable_grad()(forward) if grad else forward
-            return _profiled(model, inputs), ""
+            with _countable_kernels(model):
+                return _profiled(model, inputs), ""
     except Exception as error:
         return {}, _first_line(error)
 

@@ -253,7 +253,7 @@ def clearing_each_batch(model, batches):
         (returning_nothing, "return the scaler, got NoneType"),
         (
             a_scaler_for_each_pair,
-            "the weights are right, but the scale ends at 65536; with one scaler, .* 32768",
+            "the weights are right, but the scale ends at 65536; with one scaler .* 32768",
         ),
         (updating_twice, "the weights are right, but the scale ends at 7"),
         (updating_each_batch, ".* Update after a step, not after each batch"),

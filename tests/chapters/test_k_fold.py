@@ -414,9 +414,11 @@ def test_nothing_is_trained_before_there_is_a_guess(mount):
     page = mount(FoldTraining())
     page.get_by_role("button", name="One step").click()
     assert "Set your guess first" in page.locator(".mp").inner_text()
+    field = page.get_by_label("Your guess, %, as a number")
+    assert field.evaluate("(input) => input === document.activeElement")
     assert page.locator("td").all_inner_texts() == ["", "–", "–", "–", "–"]
     assert not page.locator(".mp-marker").is_visible()
-    page.get_by_label("Your guess, %, as a number").fill("70")
+    field.fill("70")
     page.get_by_role("button", name="One step").click()
     assert "Your guess: 70%. Fold 1, step 1 of 60" in page.locator(".mp").inner_text()
 

@@ -378,7 +378,7 @@ RENAME = {
     "nowhere": lambda key, word, by: key,
     "anywhere": lambda key, word, by: key.replace(word, by) if word else key,
     "beginning": lambda key, word, by: (
-        by + key.removeprefix(word) if word and key.startswith(word) else key
+        by + key.removeprefix(word) if key.startswith(word) else key
     ),
 }
 

@@ -334,6 +334,15 @@ def test_fused_kernels_are_taken_apart(known, monkeypatch):
     assert torch.backends.mkldnn.is_available() == torch.backends.mkldnn.enabled
 
 
+def test_padding_changes_no_tool_s_count():
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    encoder, x = nn.TransformerEncoder(layer, 2), torch.rand(1, 16, 64)
+    padded = torch.arange(16)[None] >= 10
+    bare, masked = count_macs(encoder, x), count_macs(encoder, x, None, padded)
+    assert (masked.macs, masked.thop_ops) == (bare.macs, bare.thop_ops)
+    assert not any("another number" in layer.why for layer in masked.layers)
+
+
 def test_text_groups_the_disagreements_and_the_table_names_each_module():
     count = count_macs(small_net(), torch.zeros(2, 3, 4, 4), per_sample=True)
     assert str(count).splitlines()[1:] == [

@@ -35,8 +35,9 @@ def test_another_run_changes_no_byte(tmp_path):
 
 
 def without_pictures(path):
-    """A notebook's text but for its PNGs, whose last digits are a machine's own."""
-    return re.sub(r'"image/png": "[^"]*"', "", path.read_text("utf-8"))
+    """A notebook's lines but for its PNGs, whose last digits are a machine's own."""
+    text = re.sub(r'"image/png": "[^"]*"', "", path.read_text("utf-8"))
+    return text.splitlines()  # so that a failure shows the line
 
 
 def test_pictures_are_the_same_in_each_run(tmp_path):

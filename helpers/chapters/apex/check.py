@@ -47,12 +47,15 @@ def _by_the_book(
     clip: bool = True,
     every: int = 2,
     step_on_rest: bool = False,
+    clear_each: bool = False,
 ) -> torch.amp.GradScaler:
     """Train as the exercise asks, or with one mistake."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scaler = torch.amp.GradScaler("cpu")
     batches = list(batches)
     for i, (x, y) in enumerate(batches):
+        if clear_each:
+            optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.float16, enabled=half):
             logits = model(x)
         with torch.autocast("cpu", dtype=torch.float16, enabled=half and loss_inside):
@@ -86,6 +89,10 @@ MISTAKES = [
     ({"clip": False}, "nothing is clipped: limit the norm to 0.5."),
     ({"half": False}, "the forward pass ran in float32: put it into autocast."),
     ({"loss_inside": False}, "compute the loss inside autocast too, or it is float16."),
+    (
+        {"clear_each": True},
+        "zero_grad before each batch clears the first of the two: call it after a step.",
+    ),
     ({"every": 1}, "you step after every batch; the old loop steps after two."),
     (
         {"step_on_rest": True},
@@ -164,12 +171,13 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
         if not torch.allclose(weights, expected, atol=1e-4):
             return hint(
                 "the weights are not those of a right loop. Check each of these: "
-                "float16, scale, unscale_, clip to 0.5, step, update, zero_grad."
+                "float16, scale, unscale_, clip to 0.5, after which batches you step, "
+                "update, zero_grad, and the optimizer's settings."
             )
     if scaler.get_scale() != expected_scaler.get_scale():
         return hint(
             f"the weights are right, but the scale ends at {scaler.get_scale():g}; "
-            "with one scaler, updated once for each step, it is "
+            "with one scaler that starts at its default, updated once for each step, it is "
             f"{expected_scaler.get_scale():g}."
         )
     return correct(praise)

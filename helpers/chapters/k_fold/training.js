@@ -176,7 +176,10 @@ function render({ model, el: host }) {
   }
 
   function step() {
-    if (model.get("guess") === null) return false;
+    if (model.get("guess") === null) {
+      guess.root.querySelector("input[type=text]").focus();
+      return false;
+    }
     if (steps === model.get("steps")) {
       if (fold === FOLDS - 1) return false;
       [fold, steps] = [fold + 1, 0];

@@ -28,7 +28,7 @@ export function saved(file) {
 
 // A key as pieces [text, was it taken out, was it put in].
 export function pieces(key, place, word, by) {
-  if (place === "nowhere" || word === "") return [[key, false, false]];
+  if (place === "nowhere" || (place === "anywhere" && word === "")) return [[key, false, false]];
   const swap = [
     [word, true, false],
     [by, false, true],
