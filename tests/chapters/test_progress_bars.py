@@ -351,6 +351,8 @@ def test_eta_smoothing_says_and_draws_what_tqdm_does(front_end, run, smoothing):
     left = seconds[::-1]
     truth = [*np.cumsum(left)[::-1][1:], 0]
     np.testing.assert_allclose([row["truth"] for row in ours], truth, atol=1e-6)
+    error = front_end(EtaSmoothing, f"m.meanError({code})", [seconds, smoothing])
+    assert error == pytest.approx(np.abs(rows[:, 3] - truth).mean())
     bars = front_end(
         EtaSmoothing, f"{code}.map((row) => m.meter(row, 300))", [seconds, smoothing]
     )
@@ -380,6 +382,13 @@ def test_bar_is_not_blamed_for_a_stall_that_is_still_to_come(mount):
     assert "still to come" in page.inner_text("[aria-live]")
     page.get_by_label("after batch, as a number").fill("100")
     assert "is 28.4 times the truth" in page.inner_text("[aria-live]")
+
+
+def test_eta_smoothing_tells_the_mean_error_of_both(mount):
+    page = mount(EtaSmoothing())
+    assert "wrong by 59 s; with smoothing 0 by 45 s." in page.inner_text(".mp")
+    page.get_by_label("smoothing, as a number").fill("0")
+    assert "wrong by 45 s." in page.inner_text(".mp")
 
 
 def test_disable_none_hides_a_plain_bar_in_a_notebook_and_not_its_widget():

@@ -39,6 +39,11 @@ export function follow_run(seconds, smoothing) {
   });
 }
 
+// By how many seconds the bar is wrong, on average over the run.
+export function meanError(rows) {
+  return rows.reduce((sum, { eta, truth }) => sum + Math.abs(eta - truth), 0) / rows.length;
+}
+
 // Two decimals as Python rounds them: a tie, such as 1.625, to the even digit.
 function decimals(v) {
   const [down, tie] = [Math.floor(v * 100), Number.isInteger(v * 8) && (v * 100) % 1 === 0.5];
@@ -90,6 +95,7 @@ function render({ model, el: host }) {
   );
   const bar = el("code", { class: "eta-bar" });
   const news = el("p", { "aria-live": "polite" });
+  const whole = el("p");
   const axes = plot({
     title: "minutes to go",
     x: [0, TOTAL],
@@ -114,6 +120,12 @@ function render({ model, el: host }) {
       (unknown
         ? ", with the stall that is still to come."
         : `: its figure is ${format(eta / truth, 1)} times the truth.`);
+    const wrong = [alpha, 0].map((smoothing) =>
+      format(meanError(follow_run(durations(name), smoothing)), 0),
+    );
+    whole.textContent =
+      `Mean over the run: wrong by ${wrong[0]} s` +
+      (alpha ? `; with smoothing 0 by ${wrong[1]} s.` : ".");
     const line = (key) => rows.map((row) => [row.n, row[key] / 60]);
     axes.draw([
       { role: "correct", points: line("truth") },
@@ -137,6 +149,7 @@ function render({ model, el: host }) {
           {},
           key("correct", "the truth"),
           key("pitfall", "what the bar says; it may leave the chart"),
+          whole,
           el(
             "p",
             { class: "mp-soft" },
