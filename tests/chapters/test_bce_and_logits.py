@@ -121,6 +121,12 @@ REPAIRS = [
         positive,
         "✓ Correct",
     ),
+    (
+        squeezed,
+        lambda model, x, y: F.binary_cross_entropy_with_logits(model(x), y.double()),
+        positive,
+        "✓ Correct",
+    ),
 ]
 
 

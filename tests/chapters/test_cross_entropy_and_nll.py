@@ -176,6 +176,12 @@ REPAIRS = [
     ),
     (lambda z: z[:, :2], with_classes, read, "✗ Hint: keep ten outputs per sample"),
     (as_it_is, with_classes, read, "✓ Correct"),
+    (
+        as_it_is,
+        lambda m, x, y: F.cross_entropy(m(x).double(), y[:, 0].long()),
+        lambda m, x: m(x).double().softmax(1).amax(1),
+        "✓ Correct",
+    ),
     (lambda z: z.log_softmax(1), with_classes, read, "✓ Correct"),
     (
         lambda z: z.log_softmax(1),

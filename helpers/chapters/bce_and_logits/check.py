@@ -53,6 +53,7 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
     loss = loss_of(model, x, mistakes)
     slopes = torch.autograd.grad(loss, [*model.parameters()], allow_unused=True)
     silent = all(slope is None or not slope.any() for slope in slopes)
+    loss = loss.to(out.dtype)  # y.double() makes it float64, which is no fault
     if ((out >= 0) & (out <= 1)).all():
         if silent:
             on_logits = F.binary_cross_entropy_with_logits(

@@ -78,6 +78,7 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
         return hint(f"return the mean loss, one number, got shape {tuple(loss.shape)}.")
     log_probs = out.log_softmax(dim=1)  # also if they are log-probabilities already
     right = F.nll_loss(log_probs, best)
+    loss = loss.to(right.dtype)  # logits made float64 are no fault
     if not torch.isclose(loss, right, rtol=1e-4, atol=1e-5):
         if torch.isclose(loss, F.nll_loss(log_probs, torch.zeros_like(best))):
             return hint(
@@ -113,7 +114,7 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
             f"confidence must return probabilities, got {p.dtype}: argmax() says which "
             "class is largest, max() how large it is."
         )
-    if not torch.allclose(p, top, atol=1e-5):
+    if not torch.allclose(p.to(top.dtype), top, atol=1e-5):
         worst = (p - top).abs().argmax()
         if torch.allclose(out, log_probs, atol=1e-5):
             cure = (
