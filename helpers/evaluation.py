@@ -305,7 +305,8 @@ def depends_on_batch(
         atol: how far outputs may differ by rounding, 0 or more.
 
     Returns:
-        True if some output moves by more than ``atol``.
+        True if some output moves by more than ``atol`` with other neighbours, or by more
+        than 1% of the largest output in a batch of another size.
 
     Raises:
         TypeError: if ``x``, or what the model returns, is not a tensor.
@@ -328,7 +329,21 @@ def depends_on_batch(
             (together[i] - _rows(model, x[i].expand_as(x).clone())[i]).abs().max()
             for i in (0, len(x) - 1)
         )
-    return moved.item() > atol
+        resized = _change_with_size(model, x, together)
+    return moved.item() > atol or resized > max(atol, 0.01 * together.abs().max())
+
+
+def _change_with_size(model: Callable, x: Tensor, together: Tensor) -> float:
+    """Return how far the first output moves in a batch of another size.
+
+    Where all outputs are equal, as behind a last layer that starts at zero, a softmax over
+    the batch shows in nothing else. Another size also rounds otherwise.
+    """
+    others = x[:1].expand(3 if len(x) == 2 else 2, *x.shape[1:]).clone()
+    try:
+        return (together[0] - _rows(model, others)[0]).abs().max().item()
+    except RuntimeError:  # it takes batches of one size alone
+        return 0.0
 
 
 def _rows(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

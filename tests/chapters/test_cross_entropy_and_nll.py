@@ -315,7 +315,11 @@ def shifted(z):
             lambda z: (
                 (z - z.amax(-1, True)).exp().sum(-1).log() + z.amax(-1, True).squeeze()
             ),
-            "✗ Hint: right for (2, 4, 4), but (3, 1, 2) must become (3, 1), got (3, 3)",
+            "✗ Hint: right for (2, 4, 4), but (4, 1, 2) must become (4, 1), got (4, 4)",
+        ),
+        (
+            lambda z: (z - z[..., :1]).exp().sum(-1).log() + z[..., 0],
+            "✗ Hint: right for small logits, but for the row [-1000.0, 1000.0] it is",
         ),
         (
             lambda z: (z - z.max()).exp().sum(-1).log() + z.max(),

@@ -211,6 +211,16 @@ def index_put_types():
     torch.zeros(2)[torch.tensor([0])] = torch.zeros(1, dtype=torch.half)
 
 
+def no_inf_prior():
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(torch.ones(1))
+    scaler.update()
+
+
+def device_type_str():
+    torch.autocast(torch.device("cpu"))
+
+
 # --- loading --------------------------------------------------------------------------
 
 

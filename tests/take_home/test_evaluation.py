@@ -544,12 +544,25 @@ class BatchStandardise(nn.Module):
         return (x - x.mean(dim=0)) / (x.std(dim=0, correction=0) + 1)
 
 
+class Scaled(nn.Module):
+    """Outputs so large that float32 rounds them by more than atol."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, x):
+        return self.by * x
+
+
 DEPENDENT = [
     nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=0)),
     BatchStandardise(),
     lambda x: x - x.mean(),
     lambda x: x.flip(0),
     nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, track_running_stats=False)),
+    lambda x: x / len(x),
+    lambda x: torch.softmax(0 * x, dim=0),  # as behind a last layer that starts at zero
 ]
 
 
@@ -559,6 +572,8 @@ INDEPENDENT = [
     nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.9)),
     nn.LayerNorm(3),
     lambda x: x[:, 0],
+    nn.Sequential(nn.Linear(3, 400), nn.Linear(400, 4), Scaled(1e6)),
+    lambda x: x.view(5, 3),  # of one batch size alone
 ]
 
 

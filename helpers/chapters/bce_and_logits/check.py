@@ -65,6 +65,12 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
                 )
             return not_yet("sure of 32 mistakes, this model gets no gradient at all.")
         return hint("the model still returns probabilities, which round to 0 and 1.")
+    for side, cut in (("below", out >= 0), ("above", out <= 0)):
+        if cut.all():
+            return hint(
+                f"no output is {side} 0: something after the last layer still changes the "
+                "logits. Return them as the layer gives them."
+            )
     right = F.binary_cross_entropy_with_logits(out.flatten(), mistakes.float())
     if loss.shape == () and torch.isclose(loss, right * len(x)):
         return hint(f"that is the sum of {len(x)} terms. Take the mean, as before.")
@@ -76,6 +82,13 @@ def _repaired(model: nn.Module, loss_of, predict) -> Verdict:
         return hint(
             "the loss is right, but the model sends no gradient of it to its weights. "
             "Return the logits as the linear layer gives them, without limits."
+        )
+    calm, loss = unsure(x).flatten(), loss_of(unsure, x, mistakes)
+    right = F.binary_cross_entropy_with_logits(calm, mistakes.float())
+    if not torch.isclose(loss.to(right.dtype), right):
+        return hint(
+            "right for sure mistakes, but for logits near 0 loss_of is not the mean "
+            f"binary cross-entropy: {right.item():.4f} expected, got {loss.item():.4f}."
         )
     return _classes(unsure, predict, x)
 
@@ -195,7 +208,9 @@ def _far_away(fn) -> Verdict | None:
     terms = fn(far, worst)
     at = _first_apart(terms, far.abs())
     if at is not None:
-        why = "a probability has become 0 or 1 on the way. Stay with the logits."
+        why = (
+            "a probability has become 0 or 1, or a limit is left. Stay with the logits."
+        )
         if not terms[at].isfinite() and fn(torch.tensor([30.0]), torch.zeros(1)) < 31:
             why = "exp of a large number overflows, exp of a negative one cannot."
         return hint(

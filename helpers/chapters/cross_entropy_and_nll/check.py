@@ -72,7 +72,7 @@ def _repaired(model: nn.Module, loss_of: Callable, confidence: Callable) -> Verd
     except (RuntimeError, ValueError) as error:
         return hint(
             f"loss_of raised “{error}” The classes come as (N, 1) in floating point: "
-            "remove the second dimension, and make them whole numbers."
+            "remove the second dimension, and make them int64, with long()."
         )
     if loss.shape != ():
         return hint(f"return the mean loss, one number, got shape {tuple(loss.shape)}.")
@@ -185,7 +185,8 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
         return hint(
             f"for small logits: {expected[0, 0]:.4f} expected, got {result[0, 0]:.4f}."
         )
-    z = torch.tensor([[1000.0, 1000.0], [-1000.0, -1000.0], [1000.0, -1000.0]])
+    far = [[1000.0, 1000.0], [-1000.0, -1000.0], [1000.0, -1000.0], [-1000.0, 1000.0]]
+    z = torch.tensor(far)
     for row, got, value in zip(z, fn(z), torch.logsumexp(z, dim=-1), strict=True):
         if not torch.isclose(got, value):
             return hint(
@@ -194,9 +195,9 @@ def log_sum_exp(fn: Callable[[Tensor], Tensor]) -> Verdict:
                 "and add it afterwards."
             )
     shape = tuple(fn(z[:, None]).shape)
-    if shape != (3, 1):
+    if shape != (4, 1):
         return hint(
-            f"right for (2, 4, 4), but (3, 1, 2) must become (3, 1), got {shape}: "
+            f"right for (2, 4, 4), but (4, 1, 2) must become (4, 1), got {shape}: "
             "squeeze() without a dimension removes every one of size 1. Write squeeze(-1)."
         )
     return correct("no exponential is larger than e⁰ = 1, and none of the sums is 0.")
