@@ -93,10 +93,18 @@ def loop(
     return out_of_fold
 
 
+def with_the_pairs_swapped(x, y, new_model, folds):
+    return loop()(x, y, new_model, [(val, train) for train, val in folds])
+
+
 @pytest.mark.parametrize(
     ("attempt", "text"),
     [
         (loop(), "✓ Correct"),
+        (
+            with_the_pairs_swapped,
+            "✗ Hint: the model that predicts fold 1 was trained on 8 samples, not on the",
+        ),
         (loop(batch=8), "✓ Correct"),
         (loop(batch=1), "✓ Correct"),
         (loop(log=True), "✓ Correct"),

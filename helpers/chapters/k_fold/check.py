@@ -211,6 +211,12 @@ def _other_fault(
             f"the model of fold {number} is new, but no step has changed it. Whose "
             "weights does the optimizer hold?"
         )
+    seen = set().union(*(call.rows for call in trained))
+    if len(seen) + len(rows) < 40:
+        return hint(
+            f"the model that predicts fold {number} was trained on {len(seen)} samples, not "
+            f"on the {40 - len(rows)} of the other folds. A fold is a pair (train, val)."
+        )
     if last.training:
         return hint(f"fold {number} is predicted in training mode, with dropout.")
     if not all(call.training for call in trained):
