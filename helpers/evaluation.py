@@ -330,7 +330,8 @@ def depends_on_batch(
             for i in (0, len(x) - 1)
         )
         resized = _change_with_size(model, x, together)
-    return moved.item() > atol or resized > max(atol, 0.01 * together.abs().max())
+    largest = together.abs().max().item()
+    return moved.item() > atol or resized > max(atol, 0.01 * largest)
 
 
 def _change_with_size(model: Callable, x: Tensor, together: Tensor) -> float:

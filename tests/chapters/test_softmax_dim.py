@@ -501,8 +501,11 @@ def test_live_training_hides_what_the_reader_shall_guess(mount):
     start, now = (rows.nth(i).locator("td").all_inner_texts() for i in (0, 1))
     assert start[0] == start[1]  # the same model, only predicted otherwise
     assert now[0] == now[1]
-    page.get_by_label("Softmax layer").check()
-    assert page.locator("path.mp-curve").count() == 0
+    page.get_by_label("Softmax layer").check()  # asks for a loss: nothing to hide
+    assert page.locator("path.mp-curve").count() == 2
     assert "Step 0 of 300" in page.locator(".mp").inner_text()
     assert "where does the loss end?" in page.locator(".mp").inner_text()
-    assert lock.is_disabled()
+    assert not page.get_by_role("button", name="Lock my guess").is_visible()
+    page.get_by_label("predicting only").check()
+    assert page.locator("path.mp-curve").count() == 0
+    assert page.get_by_role("button", name="Lock my guess").is_visible()

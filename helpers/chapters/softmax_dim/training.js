@@ -83,16 +83,12 @@ const ASKED = {
   predict:
     "Over the batch, at which size of test batches is less than half right? Train, put the " +
     "dotted line there, then lock it.",
-  train:
-    "Over the batch, where does the loss start? Train, and read it below. A locked size " +
-    "shows the accuracy.",
-  layer:
-    "Over the batch, where does the loss end? Train, and read it below. A locked size " +
-    "shows the accuracy.",
+  train: "Over the batch, where does the loss start? Train, and read it below.",
+  layer: "Over the batch, where does the loss end? Train, and read it below.",
 };
 
 function question(form, trained, guess, [batch, classes]) {
-  if (guess === null) return ASKED[form];
+  if (form !== "predict" || guess === null) return ASKED[form];
   if (!trained) return `Your guess: ${guess}. Now train.`;
   const told = `${percent(classes)} are right over the classes, ${percent(batch)} over the batch`;
   return `Your guess: ${guess}. There ${told}. Now drag the line.`;
@@ -104,6 +100,9 @@ function render({ model, el: host }) {
   const [learned, asked] = ["train", "test"].map((part) => scans(model.get("data"), part));
   let [runs, steps] = [[], 0];
   const place = (value) => update(model, "size", Math.round(value));
+  // Only where a size is asked for, the curves wait for the guess.
+  const asks = () => model.get("form") === "predict";
+  const hides = () => asks() && model.get("guess") === null;
   const form = choice(
     "Over the batch",
     [
@@ -173,8 +172,9 @@ function render({ model, el: host }) {
     prompt.textContent = question(model.get("form"), steps > 0, guess, shares);
     lock.disabled = guess === null && steps === 0; // before training there is nothing to see
     lock.textContent = guess === null ? "Lock my guess" : "Guess again";
+    lock.style.display = asks() ? "" : "none";
     chart.draw(
-      guess === null
+      hides()
         ? []
         : runs.map(({ right }, i) => ({
             role: SIDES[i].role,
@@ -185,7 +185,7 @@ function render({ model, el: host }) {
   }
 
   function move() {
-    const [n, hidden] = [model.get("size"), model.get("guess") === null];
+    const [n, hidden] = [model.get("size"), hides()];
     size.set(n);
     chart.mark(n);
     const shares = runs.map(({ right }) => right(n));
