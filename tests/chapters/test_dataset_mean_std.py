@@ -88,6 +88,11 @@ def normalise(x, by, dims=(0, 2, 3)):
     return (x - by.mean((0, 2, 3), keepdim=True)) / std
 
 
+def leaking_average_of_stds(a, b):
+    both = torch.cat([a, b])
+    return normalise(a, both, (2, 3)), normalise(b, both, (2, 3))
+
+
 PREPARES = [
     (lambda a, b: (normalise(a, a), normalise(b, a)), "✓ Correct"),
     (lambda a, b: None, "○ Not yet"),
@@ -95,8 +100,9 @@ PREPARES = [
     (lambda a, b: (a, b), "✗ Hint: return both sets as torch.float32, got torch.uint8"),
     (
         lambda a, b: (normalise(a, torch.cat([a, b])), normalise(b, torch.cat([a, b]))),
-        "○ Not yet: the training set changes with the test set: that is the leak",
+        "✗ Hint: the training set changes with the test set: that is the leak",
     ),
+    (leaking_average_of_stds, "○ Not yet: these are not the training set's mean"),
     (
         lambda a, b: (normalise(a, a), normalise(b, b)),
         "✗ Hint: a test image changes with the other test images",

@@ -110,7 +110,7 @@ GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
         (
             STUB,
             epoch(STUB),
-            "○ Not yet: 15 of 25 training steps run in eval mode, and 6",
+            "○ Not yet: two things are wrong",
         ),
         (GOOD, epoch(GOOD), "✓ Correct"),
         (LEFT, epoch(LEFT, train_after=True), "✓ Correct"),

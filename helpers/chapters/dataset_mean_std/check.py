@@ -108,7 +108,9 @@ def prepare(fn: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Verdict:
         if fault:
             return fault
     if not torch.equal(fn(train, test // 2)[0], result[0]):
-        return not_yet("the training set changes with the test set: that is the leak.")
+        if not torch.allclose(result[0], _normalised(train, test), atol=0.02):
+            return not_yet("these are not the training set's mean and std.")
+        return hint("the training set changes with the test set: that is the leak.")
     if not torch.allclose(result[0], expected_train, atol=0.02):
         stds, means = torch.std_mean(result[0], dim=(0, 2, 3), correction=0)
         means, stds = (
@@ -139,3 +141,10 @@ def _sets() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     mean = pixels.mean(dim=(0, 2, 3), keepdim=True)
     std = pixels.std(dim=(0, 2, 3), keepdim=True, correction=0)
     return train, test, (pixels - mean) / std, (test.float() / 255 - mean) / std
+
+
+def _normalised(train: Tensor, test: Tensor) -> Tensor:
+    """Return the training set by the statistics of both sets: the leak alone."""
+    both = torch.cat([train, test]).float() / 255
+    std, mean = torch.std_mean(both, dim=(0, 2, 3), keepdim=True, correction=0)
+    return (train.float() / 255 - mean) / std

@@ -63,10 +63,7 @@ def _repaired(validate, train_epoch) -> Verdict:
     left_on = sum(modes != {True} for _, modes, *_ in steps)
     recorded = sum(grad for *_, grad, _ in tests)
     if left_on and recorded:
-        return not_yet(
-            f"{left_on} of 25 training steps run in eval mode, and {recorded} passes of "
-            "the validation are recorded for backward()."
-        )
+        return not_yet("two things are wrong, and no message says so.")
     if len(steps) != 25 or torch.equal(before, model[0].weight):
         return hint("train_epoch must still train, once on each batch.")
     if (
