@@ -57,27 +57,29 @@ def _written(value):
 
 
 def save(run, path):
-    torch.save(run.checkpoint(), path)
+    torch.save(DigitsRun.checkpoint(run), path)
 
 
 def saving(*names):
     """Return a function that saves these parts of a run."""
 
     def save(run, path):
-        torch.save({k: v for k, v in run.checkpoint().items() if k in names}, path)
+        torch.save(
+            {k: v for k, v in DigitsRun.checkpoint(run).items() if k in names}, path
+        )
 
     return save
 
 
 def resume(run, path):
-    run.resume(torch.load(path, map_location="cpu"))
+    DigitsRun.resume(run, torch.load(path, map_location="cpu"))
 
 
 def resume_late(run, path):
     """Set the random state before the parts, which is as good."""
     state = torch.load(path)
     torch.set_rng_state(state.pop("rng"))
-    run.resume(state)
+    DigitsRun.resume(run, state)
 
 
 def train_before(run, path):
@@ -86,11 +88,13 @@ def train_before(run, path):
 
 
 def save_all_in_one(run, path):
-    torch.save({"run": run.parts["optimizer"].state_dict()} | run.checkpoint(), path)
+    torch.save(
+        {"run": run.parts["optimizer"].state_dict()} | DigitsRun.checkpoint(run), path
+    )
 
 
 def save_objects(run, path):
-    torch.save(run.checkpoint() | run.parts, path)
+    torch.save(DigitsRun.checkpoint(run) | run.parts, path)
 
 
 def replace(run, path):
@@ -149,6 +153,16 @@ RESUMES = [
     (save, resume, "✓ Correct: the next epoch is the same, bit for bit"),
     (save, resume_late, "✓ Correct"),
     (save_all_in_one, resume, "✓ Correct"),
+    (
+        lambda run, path: torch.save(run.checkpoint(), path),
+        resume,
+        "✗ Hint: your code raised RuntimeError: write what run.checkpoint() does",
+    ),
+    (
+        save,
+        lambda run, path: run.resume(torch.load(path)),
+        "✗ Hint: your code raised RuntimeError: write what run.resume() does",
+    ),
 ]
 
 
