@@ -120,9 +120,7 @@ function render({ model, el: host }) {
       (unknown
         ? ", with the stall that is still to come."
         : `: its figure is ${format(eta / truth, 1)} times the truth.`);
-    const wrong = [alpha, 0].map((smoothing) =>
-      format(meanError(follow_run(durations(name), smoothing)), 0),
-    );
+    const wrong = [rows, follow_run(durations(name), 0)].map((run) => format(meanError(run), 0));
     whole.textContent =
       `Mean over the run: wrong by ${wrong[0]} s` +
       (alpha ? `; with smoothing 0 by ${wrong[1]} s.` : ".");
