@@ -232,6 +232,6 @@ def test_guess_is_locked_before_anything_is_shown(mount):
         "2.53",
     ]
     assert page.locator("path.mp-correct").count() == 1
-    assert "Your guess: 2.00" in page.locator(".mp").inner_text()
+    assert "You guessed 2.00." in page.locator(".mp").inner_text()
     page.get_by_role("button", name="Reset").click()
     assert page.locator("td").all_inner_texts()[1:] == ["–", "–", "–", "–"]

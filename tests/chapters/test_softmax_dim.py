@@ -219,14 +219,23 @@ def on_a_copy(model, x):
     return alone_and_together(copy.deepcopy(model).eval(), x)
 
 
+def middle_alone(model, x):
+    changed = x.clone()
+    changed[1:-1] += 1
+    model = copy.deepcopy(model).eval()
+    return not torch.allclose(model(x)[[0, -1]], model(changed)[[0, -1]], atol=1e-6)
+
+
 def other_neighbours(model, x):
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    changed = x.clone()
-    changed[1:-1] += 1
+    after, before = x.clone(), x.clone()
+    after[1:] += 1
+    before[:-1] += 1
     with torch.inference_mode():
-        distance = (model(x) - model(changed))[[0, -1]].abs().max()
-        moved = distance.item() > 1e-6
+        first = model(x)[0] - model(after)[0]
+        last = model(x)[-1] - model(before)[-1]
+        moved = max(first.abs().max().item(), last.abs().max().item()) > 1e-6
     for module, mode in reversed(modes):
         module.train(mode) if not list(module.children()) else None
         module.training = mode
@@ -288,6 +297,11 @@ def looks_for_the_layer(model, x):
             true_for_some_frozen_layer,
             "✗ Hint: for a model in train mode with a normalisation layer frozen in eval "
             "the answer is False, got True. Outputs may differ by rounding",
+        ),
+        (
+            middle_alone,
+            "✗ Hint: for outputs whose first and last sample are added to each other the "
+            "answer is True, got False. Leave out, or change, all other samples.",
         ),
         (with_much_tolerance, "✗ Hint: for outputs to which 0.2% of the batch's sum"),
         (other_neighbours, "✓ Correct"),

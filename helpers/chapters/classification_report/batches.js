@@ -107,14 +107,15 @@ function render({ model, el: host }) {
     order.set(chosen);
     score.set(what);
     lock.textContent = guess === null ? "Lock my guess" : "Guess again";
-    const farthest = curve.reduce((a, b) =>
-      Math.abs(b[1] - once) > Math.abs(a[1] - once) ? b : a,
-    );
+    const distance = ([, mean]) => Math.abs(mean - once);
+    const farthest = curve.reduce((a, b) => (distance(b) > distance(a) ? b : a));
+    const off = (point) => format(distance(point), 3);
     prompt.textContent =
       guess === null
         ? "Which batch size takes the mean farthest from the value for all? " +
           "Put the dotted line there, then lock your guess."
-        : `Your guess: ${guess}. The farthest is ${farthest[0]}. Now drag the line.`;
+        : `Your guess: ${guess}, off by ${off(curve[guess - 1])}. The farthest is ` +
+          `${farthest[0]}, off by ${off(farthest)}. Now drag the line.`;
     chart = plot({
       title: what,
       x: SIZES,

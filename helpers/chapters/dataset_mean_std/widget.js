@@ -184,8 +184,8 @@ function render({ model, el: host }) {
     lock.textContent = hidden ? "Lock my guess" : "Guess again";
     news.textContent = hidden
       ? "Divided by the average: which std afterwards? Put the dotted line there."
-      : `Your guess: ${format(guess, 2)}. ` +
-        `Divided by the average, the pixels have a std of ${format(all / wrong, 2)}.`;
+      : `You guessed ${format(guess, 2)}. ` +
+        `Divided by the average, the pixels now have a std of ${format(all / wrong, 2)}.`;
   }
   host.append(
     el(

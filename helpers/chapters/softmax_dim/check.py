@@ -172,6 +172,11 @@ class _Mixing(nn.Module):
         return self.mix(self.linear(x))
 
 
+def _mix_ends(out: Tensor) -> Tensor:
+    """Add the last sample to the first, and the first to the last."""
+    return torch.cat([out[:1] + out[-1:], out[1:-1], out[-1:] + out[:1]])[: len(out)]
+
+
 def _with_frozen_norm() -> nn.Module:
     """Return a model in train mode whose normalisation layer was frozen in eval mode."""
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
@@ -210,6 +215,12 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
             True,
             "outputs to which those of the samples after were added",
             " Test the first sample too.",
+        ),
+        (
+            _Mixing(_mix_ends),
+            True,
+            "outputs whose first and last sample are added to each other",
+            " Leave out, or change, all other samples.",
         ),
         (
             weak,
