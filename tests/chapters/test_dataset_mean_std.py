@@ -42,19 +42,22 @@ MERGES = [
     (right_merge, "✓ Correct"),
     (lambda a, b: None, "○ Not yet"),
     (lambda a, b: 3, "✗ Hint: return three values, count, mean and m2, got 3"),
-    (lambda a, b: (a[0], a[1], a[2]), "✗ Hint: for two parts that are alike the count"),
+    (
+        lambda a, b: (a[0], a[1], a[2]),
+        "✗ Hint: for two parts with different means the count",
+    ),
     (
         lambda a, b: (a[0] + b[0], (a[1] + b[1]) / 2, right_merge(a, b)[2]),
         "✗ Hint: for a part of 2 and a part of 6 the mean",
     ),
     (
         lambda a, b: (*right_merge(a, b)[:2], a[2] + b[2]),
-        "✗ Hint: for two parts that are alike the m2",
+        "✗ Hint: for two parts with different means the m2",
     ),
     (from_squares, "✗ Hint: for numbers near 100,000,000 the m2"),
     (
         lambda a, b: (*right_merge(a, b)[:2], float("nan")),
-        "✗ Hint: for two parts that are alike the m2",
+        "✗ Hint: for two parts with different means the m2",
     ),
 ]
 

@@ -175,8 +175,10 @@ def restored(
                 model = copy.deepcopy(model)
             elif reset == "load":
                 model.load_state_dict(first)
-            elif reset == "draw":
-                model[1].reset_parameters()
+            elif reset in ("modules", "children"):
+                for part in getattr(model, reset)():
+                    if hasattr(part, "reset_parameters"):
+                        part.reset_parameters()
             train(model, rows)
             if not at_once:
                 score(model, val)
@@ -194,7 +196,11 @@ def restored(
         (restored(), "✓ Correct"),
         (restored(copies=True), "✓ Correct"),
         (restored(copies=True, at_once=True), "✓ Correct"),
-        (restored(reset="draw"), "✓ Correct"),
+        (restored(reset="modules"), "✓ Correct"),
+        (
+            restored(reset="children"),
+            "○ Not yet: fold 2 is predicted by a model that was",
+        ),
         (restored(reset=None), "○ Not yet: fold 2 is predicted by a model that was"),
         (restored(of_trained=True), "○ Not yet: fold 2 is predicted by a model that"),
         (restored(keeps=torch.optim.SGD, lr=0.1), "✓ Correct"),  # it keeps nothing

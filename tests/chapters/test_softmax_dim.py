@@ -291,12 +291,12 @@ def looks_for_the_layer(model, x):
         (
             true_for_every_distribution,
             "✗ Hint: for a softmax over dim=1 the answer is False, got True. "
-            "Outputs may differ by rounding",
+            "Compare outputs, alone and together",
         ),
         (
             true_for_some_frozen_layer,
             "✗ Hint: for a model in train mode with a normalisation layer frozen in eval "
-            "the answer is False, got True. Outputs may differ by rounding",
+            "the answer is False, got True. Compare outputs, alone and together",
         ),
         (
             middle_alone,
@@ -308,7 +308,7 @@ def looks_for_the_layer(model, x):
         (
             lambda m, x: True,
             "✗ Hint: for a model that was in eval() mode the answer is False, got True. "
-            "Outputs may differ by rounding",
+            "Compare outputs, alone and together",
         ),
         (lambda m, x: False, "✗ Hint: for a softmax over dim=0 the answer is True"),
         (looks_for_the_layer, "✗ Hint: for a softmax over dim=0 the answer is True"),

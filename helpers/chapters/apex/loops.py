@@ -52,8 +52,8 @@ LOOP = (
     Line(
         "    with amp.scale_loss(loss, opt) as scaled:",
         "",
-        "Leaving this block divided the gradients by the scale. "
-        "Now step does it, or unscale_ before it.",
+        "Leaving this block divided the gradients by the scale, and adapted the scale. "
+        "Now step divides, or unscale_ before it, and update adapts.",
     ),
     Line(
         "        scaled.backward()",

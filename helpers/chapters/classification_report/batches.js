@@ -114,8 +114,8 @@ function render({ model, el: host }) {
       guess === null
         ? "Which batch size takes the mean farthest from the value for all? " +
           "Put the dotted line there, then lock your guess."
-        : `Your guess: ${guess}, off by ${off(curve[guess - 1])}. The farthest is ` +
-          `${farthest[0]}, off by ${off(farthest)}. Now drag the line.`;
+        : `Your guess: ${guess}. There the mean is ${off(curve[guess - 1])} away; it is ` +
+          `farthest at ${farthest[0]}, by ${off(farthest)}. Now drag the line.`;
     chart = plot({
       title: what,
       x: SIZES,

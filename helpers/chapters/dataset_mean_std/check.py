@@ -36,7 +36,6 @@ def _part(pixels: Tensor) -> tuple[int, Tensor, Tensor]:
 
 
 MERGES = (  # how many numbers, and about which value, in both parts
-    (5, 0.0, 5, 0.0, "two parts that are alike"),
     (5, 0.0, 5, 3.0, "two parts with different means"),
     (2, 0.0, 6, 3.0, "a part of 2 and a part of 6"),
     (40, 1e8, 60, 1e8 + 1, "numbers near 100,000,000"),

@@ -66,9 +66,7 @@ function render({ model, el: host }) {
     onpick: place,
   });
   frame.append(chart.root);
-  const heads = ["gradient off by", "your guess", "now"].map((text) =>
-    el("th", { scope: "col" }, text),
-  );
+  const heads = ["your guess", "now"].map((text) => el("th", { scope: "col" }, text));
   const sizes = [el("td"), el("td")];
   const rows = LOOPS.map(({ role, name }) => ({
     head: el(
@@ -84,13 +82,13 @@ function render({ model, el: host }) {
   const table = el(
     "table",
     {},
-    el("thead", {}, el("tr", {}, ...heads)),
+    el("thead", {}, el("tr", {}, el("td"), ...heads)),
     el(
       "tbody",
       {},
       line("micro-batches", sizes),
       ...rows.map(({ head, cells }) => el("tr", {}, head, ...cells)),
-      line("/ 2: each counts", counts),
+      line("weight of a digit, loss / 2", counts),
     ),
   );
 

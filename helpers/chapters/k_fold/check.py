@@ -81,12 +81,14 @@ class _Watch:
         self.x, self.starts, self.calls = x, itertools.count(), []
 
     def new_model(self) -> nn.Module:
-        net = nn.Sequential(nn.Dropout(0.1), _Linear(4, 2))
+        # In a block of its own, which reset_parameters() on all children misses.
+        net = nn.Sequential(nn.Sequential(nn.Dropout(0.1), _Linear(4, 2)))
         numbers = {(net, 1): next(self.starts)}  # copies have the hook too, and join
 
         def note(module: nn.Module, args: tuple, logits: Tensor) -> None:
-            moved, back = not torch.equal(module[1].weight, module[1].first), []
-            start = module, module[1].starts
+            linear, back = module[0][1], []
+            moved = not torch.equal(linear.weight, linear.first)
+            start = module, linear.starts
             known = start in numbers
             if not moved and (not known or self._has_moved(numbers[start])):
                 numbers[start] = next(self.starts)  # it starts from first weights
@@ -96,7 +98,7 @@ class _Watch:
             seen = logits.detach().clone()
             self.calls.append(_Call(number, at, seen, module.training, moved, back))
             if logits.requires_grad:
-                weight = module[1].weight
+                weight = linear.weight
                 logits.register_hook(
                     lambda slopes: back.append(
                         weight.grad is not None and bool(weight.grad.any())

@@ -165,7 +165,7 @@ function render({ model, el: host }) {
     [guess, exponent].forEach((at, column) => {
       const found = counts(sizes, at ?? 0, name);
       const { zero, subnormal, inf, lost } = found;
-      const texts = [zero, percent(100 * lost), subnormal, inf];
+      const texts = [zero, inf ? "step skipped" : percent(100 * lost), subnormal, inf];
       rows.forEach(({ cells }, i) => {
         cells[column].textContent = hidden ? "–" : String(texts[i]);
       });

@@ -200,7 +200,9 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     backwards = _Mixing(lambda out: out.flip(0).cumsum(0).flip(0))
     weak = _Mixing(lambda out: out + 2e-3 * out.sum(0))
     norm = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
-    rounding = " Outputs may differ by rounding: compare with a small tolerance."
+    rounding = (
+        " Compare outputs, alone and together, with a small tolerance for rounding."
+    )
     cases = [
         (columns, True, "a softmax over dim=0", ""),
         (centred, True, "outputs from which the batch's mean was subtracted", ""),
