@@ -41,6 +41,8 @@ def panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     figure = Figure(layout="constrained")
+    if len(titles) == 1:  # narrow, so that a phone shows its letters large enough
+        figure.set_figwidth(5)
     axes = figure.subplots(1, len(titles), squeeze=False)[0]
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, loc="left")
