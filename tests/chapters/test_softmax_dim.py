@@ -332,6 +332,10 @@ def test_depends_on_batch_tells_right_from_wrong(attempt, text):
     assert repr(softmax.depends_on_batch(attempt)).startswith(text)
 
 
+def test_one_sample_in_train_mode_leads_to_eval():
+    assert "Work in eval() mode." in repr(softmax.depends_on_batch(alone_and_together))
+
+
 # --- the widgets ---------------------------------------------------------------------
 
 

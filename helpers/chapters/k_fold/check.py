@@ -333,7 +333,7 @@ def _wrong_city(
 # --- 3. an interval ------------------------------------------------------------------
 
 half_width = NumberCheck(
-    prompt="Five folds: 91, 94, 89, 92 and 94%. How many points wide is the ± of the mean, "
+    prompt="Five folds: 91, 94, 89, 92 and 94%. How many points are after the ± of the mean, "
     "at 95%?",
     answer=2.776 * 4.5**0.5 / 5**0.5,
     tolerance=0.04,  # 2.6, as it is reported, too

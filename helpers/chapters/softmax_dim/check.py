@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from helpers.exercises.verdicts import (
     Verdict,
+    advice_on,
     checks_code,
     checks_function,
     correct,
@@ -253,7 +254,8 @@ def depends_on_batch(fn: Callable[[nn.Module, Tensor], bool]) -> Verdict:
     for model, expected, name, tip in cases:
         modes = [module.training for module in model.modules()]
         before = {key: value.clone() for key, value in model.state_dict().items()}
-        answer = fn(model, x)
+        with advice_on({"Expected more than 1 value": "Work in eval() mode."}):
+            answer = fn(model, x)
         if bool(answer) is not expected:
             return hint(f"for {name} the answer is {expected}, got {answer}.{tip}")
         if modes != [module.training for module in model.modules()]:
