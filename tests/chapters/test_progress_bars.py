@@ -147,7 +147,7 @@ def by_batch_size(loader, loss_of, file):
     ("attempt", "text"),
     [
         (averaged(weigh=False, divide=22, bar=outside), "○ Not yet: the mean loss of"),
-        (averaged(weigh=False, divide=22), "○ Not yet: the mean loss of the 22 samples"),
+        (averaged(weigh=False, divide=22), "✗ Hint: that is the sum of the six batch means"),
         (averaged(), "✓ Correct"),
         (by_samples, "✓ Correct"),
         (averaged(weigh=False), "✗ Hint: that is the mean of six batches"),

@@ -74,6 +74,11 @@ def epoch_mean(fn: Callable[..., float]) -> Verdict:
     right = sum(loss * size for loss, size in parts) / 22
     value, total = float(result), sum(epoch.losses)
     if math.isclose(value, total / 22, rel_tol=1e-5):
+        if "%|" in epoch.half:  # no longer the loop that was given
+            return hint(
+                "that is the sum of the six batch means, divided by 22. Multiply each mean "
+                "by the size of its batch first."
+            )
         return not_yet(
             f"the mean loss of the 22 samples is {right:.1f}, got {value:.1f}."
         )
@@ -116,6 +121,7 @@ class _Loader:
 
     def __init__(self, batches: list[str]) -> None:
         self.batches, self.taken = batches, 0
+        self.dataset = "".join(4 * batch for batch in batches)  # batches of four
 
     def __len__(self) -> int:
         return len(self.batches)
