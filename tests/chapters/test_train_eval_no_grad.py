@@ -112,6 +112,11 @@ GOOD, LEFT = validation(torch.no_grad), validation(torch.no_grad, back=False)
             epoch(STUB),
             "○ Not yet: two things are wrong",
         ),
+        (
+            lambda model, batches: STUB(model, batches).item(),
+            epoch(lambda model, batches: STUB(model, batches).item()),
+            "✗ Hint: 15 of 25 training steps run in eval mode",
+        ),
         (GOOD, epoch(GOOD), "✓ Correct"),
         (LEFT, epoch(LEFT, train_after=True), "✓ Correct"),
         (LEFT, epoch(LEFT, train_each=True), "✓ Correct"),

@@ -85,7 +85,10 @@ def _optimizers() -> Iterator[list[torch.optim.Optimizer]]:
 
 
 MISTAKES = [
-    ({"unscale": False}, "the gradients are clipped while they are still scaled."),
+    (
+        {"unscale": False},
+        "the gradients are clipped while they are still scaled, or are divided twice.",
+    ),
     ({"clip": False}, "nothing is clipped: limit the norm to 0.5."),
     ({"half": False}, "the forward pass ran in float32: put it into autocast."),
     ({"loss_inside": False}, "compute the loss inside autocast too, or it is float16."),

@@ -52,8 +52,9 @@ LOOP = (
     Line(
         "    with amp.scale_loss(loss, opt) as scaled:",
         "",
-        "Leaving this block divided the gradients by the scale, and adapted the scale. "
-        "Now step divides, or unscale_ before it, and update adapts.",
+        "Leaving this block divided the gradients by the scale, adapted the scale, and "
+        "after an overflow made opt.step leave out its step. Now step divides, or "
+        "unscale_ before it, and leaves out; update adapts.",
     ),
     Line(
         "        scaled.backward()",

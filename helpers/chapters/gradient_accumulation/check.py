@@ -37,7 +37,7 @@ loss = NumberCheck(
 # --- 2. repair a loop over padded tokens ----------------------------------------------
 
 K = 2
-TOKENS = [(4, 6), (4, 1), (4, 5), (4, 0), (4, 3)]  # of each batch: rows, labels a row
+TOKENS = [(4, 6), (4, 1), (4, 5), (4, 0), (4, 1)]  # of each batch: rows, labels a row
 
 
 class _Tagger(nn.Module):
@@ -60,7 +60,7 @@ def _case() -> tuple[nn.Module, torch.optim.Optimizer, list, int]:
         start = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         # So that clipping shortens some gradients and spares others: else it would
         # hide what they were divided by.
-        parameter.data = 0.85 * start
+        parameter.data = 0.8 * start
         parameter.grad = torch.ones_like(parameter)
     batches = []
     for rows, count in TOKENS:
@@ -86,6 +86,7 @@ def _labels(group: list) -> int:
 RULES = {
     "right": lambda own, both, size: size / K / both,
     "full step": lambda own, both, size: 1 / both,
+    "by k again": lambda own, both, size: 1 / K / both,
     "sum of means": lambda own, both, size: 1 / max(own, 1),
     "mean of means": lambda own, both, size: 1 / (max(own, 1) * size),
     "means by k": lambda own, both, size: 1 / (max(own, 1) * K),
@@ -111,8 +112,11 @@ def _weights_after(
             (factor * _total_loss(model, ids, labels)).backward()
             if clip == "micro-batch":
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if clip == "update":
+        if clip in ("update", "before the share"):
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if clip == "before the share":
+            for parameter in model.parameters():
+                parameter.grad *= len(group) / k
         optimizer.step()
         optimizer.zero_grad()
     return as_vector(model.parameters())
@@ -135,6 +139,14 @@ MISTAKES = [
         {"rule": "full step"},
         "right but for the last group: it has one of two micro-batches, and its loss "
         "should count by that share.",
+    ),
+    (
+        {"rule": "by k again"},
+        "the labels of the whole group are counted, and yet you divide by k again.",
+    ),
+    (
+        {"rule": "full step", "clip": "before the share"},
+        "the share of the last group must be in its gradient before you clip.",
     ),
     ({"rule": "sum of means"}, f"nothing is divided by the group, and {MEANS}"),
     ({"rule": "mean of means"}, MEANS),
