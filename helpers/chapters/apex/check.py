@@ -175,7 +175,7 @@ def _judge(fn: Callable, settings: dict, praise: str, nan=hint) -> Verdict:
             return hint(
                 "the weights are not those of a right loop. Check each of these: "
                 "float16, scale, unscale_, clip to 0.5, after which batches you step, "
-                "update, zero_grad, and the optimizer's settings."
+                "update, zero_grad, and the settings of optimizer and scaler."
             )
     if scaler.get_scale() != expected_scaler.get_scale():
         return hint(
