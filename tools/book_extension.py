@@ -112,7 +112,7 @@ def with_room(view: str, state: dict) -> str:
     wide, narrow = state[model_id]["state"].get("_height_px", "0 0").split()
     return (
         f'<div class="mp-view" style="--wide:{wide}px;--narrow:{narrow}px">{view}'
-        "<noscript>This control needs JavaScript.</noscript></div>"
+        "<noscript>This widget needs JavaScript.</noscript></div>"
     )
 
 

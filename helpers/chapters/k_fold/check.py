@@ -217,7 +217,7 @@ def _other_fault(
     if len(seen) + len(rows) < 40:
         return hint(
             f"the model that predicts fold {number} was trained on {len(seen)} samples, not "
-            f"on the {40 - len(rows)} of the other folds. A fold is a pair (train, val)."
+            f"on the {40 - len(rows)} of the other folds. folds holds pairs (train, val)."
         )
     if last.training:
         return hint(f"fold {number} is predicted in training mode, with dropout.")
