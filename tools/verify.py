@@ -39,7 +39,7 @@ WHAT = {
     PINNED: "the book's own, pinned",
     "oldest": "the oldest that pyproject.toml promises",
     "colab": "like Colab's",
-    "newest": "the newest Python",
+    "newest": "the newest packages",
 }
 
 

@@ -97,6 +97,10 @@ def normalize_broadcast():
     normalize(torch.zeros(1, 28, 28), [0.5] * 3, [0.5] * 3)
 
 
+def input_channels():
+    nn.Conv2d(3, 64, 7)(torch.zeros(2, 1, 28, 28))
+
+
 def normalize_integers():
     from torchvision.transforms.functional import normalize
 

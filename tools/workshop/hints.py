@@ -92,12 +92,21 @@ def _called(call: ast.Call) -> list[Said]:
         return [("", text) for text in _sentences(call.args[0])]
     if name == "Hint":
         low, high, text = call.args
-        ends = dict.fromkeys([ast.unparse(low), ast.unparse(high)])
+        ends = dict.fromkeys([_number(low), _number(high)])
         return [(" to ".join(ends), _text(text))]
     if name == "TableCheck":
         (table,) = (k.value for k in call.keywords if k.arg == "hints")
         return [("", _text(value)) for value in table.values]
     return []
+
+
+def _number(node: ast.AST) -> str:
+    """Return a number as people write it: 7e6 as 7,000,000; an expression as it stands."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
+    return f"{int(value):,}" if value == int(value) else ast.unparse(node)
 
 
 def _if_equal(test: ast.If) -> list[Said]:

@@ -73,7 +73,7 @@ def timetable(paths: list[Path], hours: list[float]) -> list[str]:
     if found.left_out:
         text.append(f"Left out for want of time: {'; '.join(found.left_out)}.")
     elif found.free >= 30:
-        text.append(f"{found.free} minutes are free.")
+        text.append(f"Of the {sum(hours):g} hours, {found.free} minutes are free.")
     return text
 
 
