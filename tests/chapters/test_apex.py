@@ -256,7 +256,7 @@ def clearing_each_batch(model, batches):
             "the weights are right, but the scale ends at 65536; with one scaler .* 32768",
         ),
         (updating_twice, "the weights are right, but the scale ends at 7"),
-        (updating_each_batch, ".* Update after a step, not after each batch"),
+        (updating_each_batch, ".* Before update.. comes scaler.step"),
         (clearing_each_batch, ".* no gradients. Where are they cleared"),
         (
             forgetting_update,

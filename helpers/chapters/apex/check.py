@@ -110,8 +110,8 @@ ADVICE = {
     "unscale_() is being called after step()": "Which call ends a step of the scaler?",
     "unscale_() has already been called": "Unscale once for each step, not each batch. "
     "Which call ends a step of the scaler?",
-    "No inf checks were recorded prior to update": "Update after a step, not after "
-    "each batch.",
+    "No inf checks were recorded prior to update": "Before update() comes "
+    "scaler.step(optimizer), not optimizer.step(); call both once for each step.",
     "No inf checks were recorded for this optimizer": "The step found no gradients. "
     "Where are they cleared?",
 }
