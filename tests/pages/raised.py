@@ -101,6 +101,10 @@ def input_channels():
     nn.Conv2d(3, 64, 7)(torch.zeros(2, 1, 28, 28))
 
 
+def expected_meta():
+    torch.ones(2, device="meta") + torch.arange(2.0)
+
+
 def normalize_integers():
     from torchvision.transforms.functional import normalize
 
