@@ -99,6 +99,8 @@ def _values(model, validate, history, held_out) -> Verdict:
     if not isinstance(history, list) or len(history) != 2:
         return hint("train_epoch must still return the list of both results.")
     found = validate(model, held_out)
+    if isinstance(found, torch.Tensor):
+        found = found.detach()
     try:
         number = float(found)
     except (TypeError, ValueError, RuntimeError):  # a list, None, several losses
