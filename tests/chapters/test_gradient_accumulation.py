@@ -207,7 +207,7 @@ def with_mistake(**change):
         (one_backward, "✗ Hint: the weights are right, but there is one backward()"),
         (stub, "○ Not yet: the loop runs, and none"),
         (lambda *a: None, "○ Not yet: after the epoch the weights"),
-        (lambda *a: by_hand(*a, share=False), "✗ Hint: right but for the last group"),
+        (lambda *a: by_hand(*a, share=False), "✗ Hint: the last group has one of two"),
         (lambda m, *a: m.head.bias.data.add_(1), "✗ Hint: the weights after the epoch"),
         (lambda m: 3, "✗ Hint: <lambda> raised TypeError"),
         *((with_mistake(**change), f"✗ Hint: {t}") for change, t in check.MISTAKES),
@@ -215,6 +215,25 @@ def with_mistake(**change):
 )
 def test_train_epoch_tells_right_from_wrong(attempt, text):
     assert repr(check.train_epoch(attempt)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        (
+            {"rest": "lost", "clip": "micro-batch", "stale": True},
+            ["left over", "not yet"],
+        ),
+        ({"rule": "means by k", "rest": "lost"}, ["left over", "counts more where"]),
+        (
+            {"rule": "means by k", "clip": "micro-batch", "stale": True},
+            ["old", "clipped"],
+        ),
+    ],
+)
+def test_half_repair_hears_what_is_left(change, texts):
+    said = repr(check.train_epoch(with_mistake(**change)))
+    assert all(text in said for text in texts)
 
 
 def test_every_mistake_that_train_epoch_knows_gives_other_weights():

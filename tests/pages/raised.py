@@ -105,6 +105,10 @@ def expected_meta():
     torch.ones(2, device="meta") + torch.arange(2.0)
 
 
+def expected_meta_2():
+    torch.ones(2, device="meta").masked_fill(torch.ones(2) > 0, 0.0)
+
+
 def normalize_integers():
     from torchvision.transforms.functional import normalize
 

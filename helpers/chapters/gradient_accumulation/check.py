@@ -1,6 +1,7 @@
 """Checks of the chapter on gradient accumulation."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -109,6 +110,8 @@ def _weights_after(
         for ids, labels in group:
             own = _labels([(ids, labels)])
             factor = RULES[rule](own, _labels(group), len(group))
+            if clip == "before the share":
+                factor *= k / len(group)
             (factor * _total_loss(model, ids, labels)).backward()
             if clip == "micro-batch":
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -136,25 +139,35 @@ MISTAKES = [
     ({"clip": "none"}, "each update needs its gradient clipped to norm 1."),
     ({"clip": "micro-batch"}, "what is clipped in the inner loop is not yet the sum."),
     (
+        {"clip": "before the share"},
+        "the share of the last group must be in its gradient before you clip.",
+    ),
+    (
         {"rule": "full step"},
-        "right but for the last group: it has one of two micro-batches, and its loss "
-        "should count by that share.",
+        "the last group has one of two micro-batches, and its loss should count by that "
+        "share.",
     ),
     (
         {"rule": "by k again"},
         "the labels of the whole group are counted, and yet you divide by k again.",
     ),
-    (
-        {"rule": "full step", "clip": "before the share"},
-        "the share of the last group must be in its gradient before you clip.",
-    ),
     ({"rule": "sum of means"}, f"nothing is divided by the group, and {MEANS}"),
     ({"rule": "mean of means"}, MEANS),
     ({"rule": "means by k"}, MEANS),
-    ({"rule": "means by k", "rest": "lost"}, f"the rest is in no update, and {MEANS}"),
     ({"rule": "sum"}, "this is the sum over labels. Divide by how many the group has."),
     ({"rule": "padding too"}, "padding is counted: its label is -100."),
 ]
+
+
+def _mistakes_together() -> Iterator[tuple[dict, list[str]]]:
+    """Give each mistake, then each pair that one loop can make, and so on."""
+    for count in range(1, 5):
+        for some in itertools.combinations(MISTAKES, count):
+            changes = {
+                key: value for change, _ in some for key, value in change.items()
+            }
+            if len(changes) == count:
+                yield changes, [text for _, text in some]
 
 
 @checks_function(lambda fn: (fn(*_case()),))  # a repaired loop returns nothing
@@ -190,7 +203,7 @@ def train_epoch(fn: Callable[..., None]) -> Verdict:
                 "until then the graphs of all its micro-batches are kept."
             )
         return correct("each label weighs the same, in whichever micro-batch it comes.")
-    for change, text in MISTAKES:
-        if _same(found, _weights_after(**change)):
-            return hint(text)
+    for changes, texts in _mistakes_together():
+        if _same(found, _weights_after(**changes)):
+            return hint(" And ".join(texts))
     return hint("the weights after the epoch are others. Follow one group by hand.")
