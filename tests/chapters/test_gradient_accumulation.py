@@ -58,7 +58,14 @@ def test_factors_are_found_again():
 
 @pytest.mark.parametrize(
     ("relative", "text"),
-    [(1e-13, "< 1e-12"), (5e-4, "< 0.1%"), (5e-3, "< 1%"), (0.25, "25%"), (4, "400%")],
+    [
+        (1e-13, "< 1e-12"),
+        (5e-4, "< 0.1%"),
+        (5e-3, "< 1%"),
+        (0.25, "25%"),
+        (0.875 - 1e-15, "88%"),
+        (4, "400%"),
+    ],
 )
 def test_how_far_off_is_given_in_per_cent(relative, text):
     wanted = torch.tensor([0.0, 2.0], dtype=torch.float64)
