@@ -369,7 +369,10 @@ def _by_flop_counter(
     failed = f"{type(model).__name__} failed on inputs "
     failed += f"of shape {shapes}" if shapes else "without a tensor"
     data = "Pass data, not its shape: count_macs(model, torch.zeros(1, 3, 224, 224))."
-    advice = "Pass what its forward takes." if shapes else data
+    takes = "Pass what its forward takes."
+    if any(t.is_meta for t in [*_tensors_in(call), *model.parameters()]):
+        takes += " Or, if it reads values, build the model on the CPU."
+    advice = takes if shapes else data
     with _copied(model, call, grad) as (model, inputs, keywords):
         ran = _hook_every_module(model, counter.get_total_flops)
         explained = _explained(ValueError, failed, advice)

@@ -62,7 +62,7 @@
     const stored = state[id]?.state;
     const place = view.closest(".mp-view") ?? view.parentElement;
     try {
-      if (!stored?._esm) throw new Error("this control needs a kernel");
+      if (!stored?._esm) throw new Error("this widget needs a kernel");
       addStyle(stored._css);
       const widget = (await load(stored._esm)).default;
       if (!models.has(id)) {

@@ -1,6 +1,7 @@
 // The same verdicts as helpers.exercises.number.NumberCheck.
 export function verdict(value, { answer, tolerance, praise, hints }) {
-  if (!Number.isFinite(value)) return ["hint", "type one number, such as 0.5 or 1/2 or 2000."];
+  if (!Number.isFinite(value))
+    return ["hint", "type one number, such as 0.5 or 1/2 or 2000, not 2,000."];
   if (Math.abs(value - answer) <= tolerance) return ["correct", praise];
   const fitting = hints.find(([low, high]) => low <= value && value <= high);
   if (fitting) return ["hint", fitting[2]];

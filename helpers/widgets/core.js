@@ -10,8 +10,8 @@ export function format(value, digits = 4) {
   return (small ? value.toExponential(1) : value.toFixed(digits)).replace(/-/g, "−");
 }
 
-// What a reader typed: a comma or a point, a hyphen or a minus, a fraction, a power (2^9 or
-// 2**9). NaN if no number, and for 1,000, which is one to some and a thousand to others.
+// What a reader typed: a comma or a point, a hyphen or a minus, a fraction, a product, a power
+// (2^9 or 2**9). NaN if no number, and for 1,000, which is one to some and a thousand to others.
 export function parse(text) {
   if (/[1-9]\d*,\d{3}(?!\d)/.test(text)) return NaN;
   const plain = (part) => (part.trim() === "" ? NaN : Number(part));
@@ -19,8 +19,10 @@ export function parse(text) {
     const numbers = part.split(sign).map(read);
     return numbers.length === 1 ? numbers[0] : numbers.length === 2 ? combine(...numbers) : NaN;
   };
-  const power = (part) => pair(part, /\^|\*\*/, (a, b) => a ** b, plain);
-  return pair(text.replace(/−/g, "-").replace(/,/g, "."), "/", (a, b) => a / b, power);
+  const power = (part) => pair(part, "^", (a, b) => a ** b, plain);
+  const product = (part) => pair(part, /[*×]/, (a, b) => a * b, power);
+  const plainSigns = text.replace(/−/g, "-").replace(/,/g, ".").replace(/\*\*/g, "^");
+  return pair(plainSigns, "/", (a, b) => a / b, product);
 }
 
 export function el(tag, attributes = {}, ...children) {
@@ -130,7 +132,6 @@ export function numberField(label, step, fits, onvalue) {
 
 // A slider with its number: drag, arrow keys, or type.
 export function slider(text, { min, max, step }, oninput) {
-  const limits = { min, max };
   const range = el("input", {
     type: "range",
     min,
@@ -139,12 +140,8 @@ export function slider(text, { min, max, step }, oninput) {
     "aria-label": text,
     oninput: () => oninput(Number(range.value)),
   });
-  const number = numberField(
-    `${text}, as a number`,
-    step,
-    (v) => limits.min <= v && v <= limits.max,
-    oninput,
-  );
+  const number = numberField(`${text}, as a number`, step, (v) => min <= v && v <= max, oninput);
+  number.root.title = `${min} to ${max}`;
   return {
     root: el(
       "div",
@@ -156,9 +153,6 @@ export function slider(text, { min, max, step }, oninput) {
     set(value) {
       range.value = value;
       number.set(value);
-    },
-    limit(low, high) {
-      [limits.min, limits.max] = [range.min, range.max] = [low, high];
     },
   };
 }

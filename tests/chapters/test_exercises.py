@@ -210,13 +210,17 @@ def test_answer_box_gives_the_verdict_of_the_check(front_end):
         ("2^9", 512),
         ("2**-9", 2**-9),
         ("1 / 2^2", 0.25),
+        ("2*768", 1536),
+        ("2 × 3^2 / 4", 4.5),
     ],
 )
 def test_typed_number_is_read_as_meant(front_end, typed, number):
     assert front_end(AnswerBox, "m.parse(a)", typed) == pytest.approx(number)
 
 
-@pytest.mark.parametrize("typed", ["", " ", "abc", "1/2/3", "1/", "--1", "2^", "2^3^2"])
+@pytest.mark.parametrize(
+    "typed", ["", " ", "abc", "1/2/3", "1/", "--1", "2^", "2^3^2", "2*3*4", "2*"]
+)
 def test_typed_nonsense_is_no_number(front_end, typed):
     assert front_end(AnswerBox, "Number.isNaN(m.parse(a))", typed)
 

@@ -110,6 +110,11 @@ class Restless(nn.Module):
         return self.norm(self.linear(x))
 
 
+class ReadsValues(nn.Module):
+    def forward(self, x):
+        return x if x.sum().item() > 0 else -x
+
+
 class Holding(nn.Linear):
     """A layer that keeps something, and uses it as a context if it is one."""
 
@@ -535,6 +540,13 @@ X = torch.zeros(2, 3, 4, 4)
             {},
             ValueError,
             r"the model's device cpu, got meta. Move them: x.to\('cpu'\)",
+        ),
+        (
+            ReadsValues().to("meta"),
+            (X.to("meta"),),
+            {},
+            ValueError,
+            "Tensor.item.* Or, if it reads values, build the model on the CPU",
         ),
         (
             small_net().to("meta"),
