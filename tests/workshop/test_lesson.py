@@ -68,6 +68,18 @@ def test_hint_is_found_with_the_answer_that_earns_it(tmp_path):
         hints.hints(tmp_path / "check.py", "third")
 
 
+def test_what_is_no_sentence_without_its_numbers_is_left_out(tmp_path):
+    (tmp_path / "check.py").write_text(
+        "CASES = ('two parts with other means', 'a part of two and six')\n"
+        "def merge(x, y, why):\n"
+        "    CASES, hint(f'for {x} the {y} is {x}, got {y}.')\n"
+        "    return hint(f'the sum of both {x} is {y}, got {x}.{why}')\n"
+    )
+    assert hints.hints(tmp_path / "check.py", "merge") == [
+        ("", "the sum of both … is …, got …."),
+    ]
+
+
 def test_a_variable_named_like_another_check_brings_none_of_its_hints(tmp_path):
     (tmp_path / "check.py").write_text(
         "def scale(x):\n    return hint('that is where it starts.')\n"

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 Said = tuple[str, str]  # a wrong answer, "" if it cannot be told in short; the hint
-WORD = re.compile(r"[^\W\d_]{2,}")  # a hint of fewer than three is made when it runs
+WORD = re.compile(r"[^\W\d_]{2,}")
+ADDED = re.compile(r"(?<=[.?!])\s*…$")  # another sentence, known when the check runs
 
 
 def hints(check: Path, exercise: str) -> list[Said]:
@@ -25,10 +26,17 @@ def hints(check: Path, exercise: str) -> list[Said]:
         raise ValueError(f"{check}: no check is named {exercise!r}.")
     found: dict[Said, None] = {}
     for node in _reached(names, exercise):
-        found |= dict.fromkeys(s for s in _said(node) if len(WORD.findall(s[1])) >= 3)
+        told = [(answer, ADDED.sub("", text)) for answer, text in _said(node)]
+        found |= dict.fromkeys(s for s in told if _says_something(s[1]))
     if not found:
         raise ValueError(f"{check}: {exercise} gives no hint to any wrong answer.")
     return list(found)
+
+
+def _says_something(text: str) -> bool:
+    """Return whether a hint is a sentence without what the check fills in."""
+    words = len(WORD.findall(text))
+    return text.endswith((".", "?", "!")) and words >= max(3, 2 * text.count("…"))
 
 
 def _definitions(tree: ast.Module) -> dict[str, ast.AST]:

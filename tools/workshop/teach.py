@@ -145,11 +145,16 @@ def wrong_answers(path: Path) -> list[str]:
     said = [hints.hints(check, task.check) for task in tasks]
     exercises = Counter(hint for each in said for hint in dict.fromkeys(each))
     shared = [hint for hint in exercises if exercises[hint] > 1]
-    text = ["**Likely wrong answers**, and what the check says to them:", ""]
+    text = [
+        "**Likely wrong answers**, and what the check says (it fills in each …):",
+        "",
+    ]
     for number, (task, each) in enumerate(zip(tasks, said, strict=True), 1):
         own = [hint for hint in each if hint not in shared]
         code = ["```python", *task.solution.splitlines()[1:], "```"]
-        text += [f"Exercise {number}, {task.title}:", "", *map(_hint, own), ""]
+        below = [] if own else ["- those under “In more than one exercise”, below"]
+        listed = [*map(_hint, own), *below]
+        text += [f"Exercise {number}, {task.title}:", "", *listed, ""]
         text += [*folded(f"Solution {number}", code), ""]
     if shared:
         text += ["In more than one exercise:", "", *map(_hint, shared), ""]
