@@ -72,7 +72,8 @@
     from get gets getting got had has have having he help here how i if in into is it its just like
     me my no not of on one only or other our please problem question so some than that the their
     them then there these they this to trying try up use used using was we were what when where
-    which while why will with would you your`.split(/\s+/),
+    which while why will with would you your even give gives given make makes many much need needs
+    really seem seems should still thank thanks very want wants always before know`.split(/\s+/),
   );
 
   /** A text's words without endings, so that "losses" finds "loss". */
@@ -102,35 +103,40 @@
   function likeness(row, asked, { counts, rarity }) {
     let total = 0;
     let shared = 0;
+    let own = 0; // words of what is seen, not of a cause or a cure
     for (const word of asked) {
       const rare = rarity(word);
       total += counts.has(word) ? rare : rare / 2;
+      own += row.bag.has(word);
       if (row.bag.has(word)) shared += rare;
       else if (row.rest.has(word)) shared += rare / 2;
     }
-    return { share: total ? shared / total : 0, shared };
+    return { share: total ? shared / total : 0, shared, own };
   }
 
   // What a sentence, or a message in an unknown wording, must share with a row.
-  const SENTENCE = { shared: 4.5, share: 0.3 };
-  const MESSAGE = { shared: 11, share: 0.62 };
+  const SENTENCE = { shared: 4.5, share: 0.3, own: 2 };
+  const MESSAGE = { shared: 11, share: 0.62, own: 0 };
   const ALIKE = 0.4; // of the best row's score
-  const WORD = { shared: 1, share: 0.9 };
+  const WORD = { shared: 1, share: 0.9, own: 1 };
 
-  /** Return the ids of the rows that fit a text best, at most three; none if none fits. */
-  function rank(text, rows, known = index(rows)) {
+  /** Return the rows that fit a text best, at most three: their ids, and whether by words alone. */
+  function nearest(text, rows, known = index(rows)) {
     const plain = clean(text);
     const last = lastError(plain);
     const isMessage = last >= 0 || INLINE_ERROR.test(plain) || words(plain).length > 120;
-    const scored = rows.map((row) => ({ row, score: 10 * fit(row, plain, last) }));
+    const scored = rows.map((row) => {
+      const score = 10 * fit(row, plain, last);
+      return { id: row.id, row, score, byWords: score === 0 };
+    });
     const isKnown = scored.some((each) => each.score > 0);
     if (!isMessage || !isKnown) {
       const line = plain.slice(Math.max(last, 0)).split("\n", 1)[0];
       const asked = new Set(words(isMessage ? line : plain));
       const least = isMessage ? MESSAGE : asked.size > 2 ? SENTENCE : WORD;
       for (const each of scored) {
-        const { share, shared } = likeness(each.row, asked, known);
-        const isAlike = shared >= least.shared && share >= least.share;
+        const { share, shared, own } = likeness(each.row, asked, known);
+        const isAlike = shared >= least.shared && share >= least.share && own >= least.own;
         if (isAlike) each.score += 10 * share + shared;
       }
     }
@@ -138,8 +144,10 @@
     // Of a behaviour, what fits far worse than the best is noise.
     const floor = isMessage ? 0 : ALIKE * scored[0].score;
     const found = scored.filter((each) => each.score > floor);
-    return found.slice(0, MOST).map((each) => each.row.id);
+    return found.slice(0, MOST);
   }
+
+  const rank = (...args) => nearest(...args).map((each) => each.id);
 
   const data = globalThis.troubleRows;
   const rows = Object.entries(data).map(([id, row]) => ({ id, ...row }));
@@ -162,12 +170,22 @@
   }
   const known = index(rows);
 
-  function answer(id) {
+  /** Of the wordings of a row, the one that shares most of its words with what was pasted. */
+  function wording(seen, text) {
+    const asked = new Set(words(clean(text)));
+    const share = (each) => {
+      const own = words(each.textContent);
+      return own.filter((word) => asked.has(word)).length / (own.length || 1);
+    };
+    return [...seen.children].reduce((best, each) => (share(each) > share(best) ? each : best));
+  }
+
+  function answer(id, text) {
     const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
     const box = document.createElement("section");
     const title = document.createElement("div");
     title.className = "mp-seen";
-    title.append(seen.firstElementChild.cloneNode(true));
+    title.append(wording(seen, text).cloneNode(true));
     const here = document.createElement("p");
     here.className = "mp-more";
     here.innerHTML = `<a href="#symptom-${id}">This row in its table</a>`;
@@ -178,11 +196,14 @@
 
   function show() {
     const text = field.value;
-    const found = text.trim() ? rank(text, rows, known) : [];
-    place.answers.replaceChildren(...found.map(answer));
+    const found = text.trim() ? nearest(text, rows, known) : [];
+    place.answers.replaceChildren(...found.map(({ id }) => answer(id, text)));
     place.none.hidden = found.length > 0 || !text.trim();
     const answers = found.length === 1 ? "1 answer" : `${found.length} answers`;
-    place.count.textContent = text.trim() ? answers : "";
+    // A sentence shares words with rows on other troubles, too.
+    const perhaps = found.length > 0 && found.every((each) => each.byWords);
+    const said = perhaps ? `${answers}, found by words alone: is this what you see?` : answers;
+    place.count.textContent = text.trim() ? said : "";
   }
 
   function share() {

@@ -74,7 +74,7 @@
       place.dataset.ready = "";
     } catch (error) {
       place.append(
-        `This control cannot be shown here: ${error.message}. Run this notebook to use it.`,
+        `This widget cannot be shown here: ${error.message}. Run this notebook to use it.`,
       );
       place.dataset.failed = error.message;
     }

@@ -77,4 +77,4 @@ class NumberCheck:
             if low <= number <= high:
                 return hint(text)
         side = "small" if number < self.answer else "large"
-        return hint(f"{number:g} is too {side}.")
+        return hint(f"{number:.15g} is too {side}.")

@@ -63,6 +63,8 @@ def test_a_causal_mask_is_counted_as_if_there_were_none():
         (388_800, 448, "✗ Hint: macs: with padding 1"),
         (458_752, 448, "✗ Hint: macs: leave out the bias"),
         (1, 448, "✗ Hint: macs: 1 is too small"),
+        (442_368.25, 448, "✗ Hint: macs: 442368.25 is too large"),
+        (448, 442_368, "✗ Hint: macs: that is the number of parameters"),
         (442_368, 432, "✗ Hint: params: each output channel has a bias"),
         (442_368, 442_368, "✗ Hint: params: the weights are the same"),
         (442_368, 160, "✗ Hint: params: each of the 16 kernels"),
@@ -83,6 +85,7 @@ def test_conv_tells_right_from_wrong(macs, params, text):
         (384, "✗ Hint: that is the wrong way round"),
         (3072, "✗ Hint: that is where they cost twice"),
         (1, "✗ Hint: 1 is too small"),
+        (1536.4, "✗ Hint: 1536.4 is too large"),
     ],
 )
 def test_tokens_equal_tells_right_from_wrong(value, text):
@@ -136,6 +139,15 @@ def leaving_buffers(model, x):
     return of_a_copy(per_image(counted))(model, x)
 
 
+def leaving_a_hook(model, x):
+    model.register_forward_hook(lambda *_: None)
+    return of_a_copy(per_image(counted))(model, x)
+
+
+def leaving_it_frozen(model, x):
+    return of_a_copy(per_image(counted))(model.requires_grad_(False), x)
+
+
 def with_hooks(model, x):
     model, total = copy.deepcopy(model).eval(), []
 
@@ -173,6 +185,8 @@ def with_hooks(model, x):
         ),
         (lambda model, x: x.nothing, "✗ Hint: your code raised AttributeError"),
         (leaving_buffers, "✗ Hint: the count is right, but total_ops is left"),
+        (leaving_a_hook, "✗ Hint: the count is right, but hooks are left"),
+        (leaving_it_frozen, "✗ Hint: the count is right, but parameters no longer"),
         (per_image(counted), "✗ Hint: the count is right, but BatchNorm's statistics"),
         (
             lambda model, x: per_image(counted)(model.eval(), x),

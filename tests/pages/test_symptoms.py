@@ -212,6 +212,25 @@ def test_field_finds_real_problems(field, half):
         assert len(missing) <= (1 - least) * len(cases) + 1e-9, missing
 
 
+@pytest.mark.parametrize("case", CASES["plain"], ids=lambda case: case["saw"])
+def test_field_understands_plain_words(field, case):
+    first = answers(field, case["saw"])[:1]
+    assert first == [] if not case["rows"] else first[0] in case["rows"]
+
+
+def test_answer_found_by_words_alone_says_so(field):
+    field.fill("#trouble-paste", "loaded model performs worse than before saving")
+    assert "by words alone" in field.locator("#trouble-count").inner_text()
+    field.fill("#trouble-paste", "thank you very much")
+    assert field.locator("#trouble-count").inner_text() == "0 answers"
+
+
+def test_answer_is_headed_by_the_wording_that_was_pasted(field):
+    text = "cannot import name 'container_abcs' from 'torch._six'"
+    field.fill("#trouble-paste", f"ImportError: {text} (/x/torch/_six.py)")
+    assert text in field.locator("#trouble-answers .mp-seen").inner_text()
+
+
 def test_there_are_200_real_problems_with_sources():
     cases = CASES["cases"]
     assert len({(case["url"], case["saw"]) for case in cases}) == len(cases) >= 200

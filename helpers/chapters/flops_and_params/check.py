@@ -14,6 +14,7 @@ MACS_HINTS = {
     32 * 32 * 16 * 9: "each output sums over all 3 input channels.",
     32 * 32 * 27: "there are 16 output channels.",
     16 * 27: "that is for one place; the image has 32 × 32 of them.",
+    PARAMS: "that is the number of parameters. Each weight is used at 32 × 32 places.",
     30 * 30 * 16 * 27: "with padding 1 the output is as large as the input, 32 × 32.",
     MACS + 32 * 32 * 16: "leave out the bias: it is an addition without a product.",
 }
@@ -48,7 +49,7 @@ tokens_equal = NumberCheck(
     prompt="d = 768: at how many tokens do scores and mixing cost as much as the "
     "projections?",
     answer=1536,
-    tolerance=0.5,
+    tolerance=0,
     praise="N = 2d. Below it the projections dominate, above it the square of N does.",
     hints=[
         Hint(768, 768, "at N = d, it is 4 d³ against 2 d³."),
@@ -110,6 +111,11 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     extra = [key for key in state if key not in before]
     if extra:
         return hint(f"the count is right, but {extra[0]} is left in the state dict.")
+    hooks = [hook for m in model.modules() for hook in m._forward_hooks.values()]
+    if hooks:
+        return hint("the count is right, but hooks are left on the model.")
+    if not all(p.requires_grad for p in model.parameters()):
+        return hint("the count is right, but parameters no longer take gradients.")
     if any(not torch.equal(before[key], value) for key, value in state.items()):
         return hint("the count is right, but BatchNorm's statistics have moved.")
     if not all(module.training for module in model.modules()):
