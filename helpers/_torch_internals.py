@@ -45,6 +45,12 @@ def is_batch_norm(module: nn.Module) -> bool:
     return isinstance(module, _NormBase)
 
 
+def has_forward_hooks(model: nn.Module) -> bool:
+    """Whether somebody listens to what a model or a part of it takes or returns."""
+    parts = list(model.modules())
+    return any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+
+
 def loading_hooks(model: nn.Module) -> Iterator[Callable]:
     """Yield the functions that see a state dict before a module's own part is loaded."""
     for module in model.modules():

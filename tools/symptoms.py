@@ -187,7 +187,7 @@ def field(data: dict) -> str:
  placeholder="RuntimeError: mat1 and mat2 must have the same dtype"></textarea>
 <p id="trouble-count" role="status" aria-live="polite"></p>
 <div id="trouble-answers" role="region" aria-label="Answers"></div>
-<p id="trouble-none" hidden>This book has no answer to that. Look through its tables: {kinds}. Or
+<p id="trouble-none" hidden><span></span> Look through the tables: {kinds}. Or
 answer <a href="#no-message-only-a-behaviour">two questions</a>.</p>
 <noscript>The field needs JavaScript; the tables below do not.</noscript>
 </div>

@@ -117,7 +117,7 @@
   // What a sentence, or a message in an unknown wording, must share with a row.
   const SENTENCE = { shared: 4.5, share: 0.3, own: 2 };
   const MESSAGE = { shared: 11, share: 0.62, own: 0 };
-  const ALIKE = 0.4; // of the best row's score
+  const ALIKE = 0.7; // of the best row's score
   const WORD = { shared: 1, share: 0.9, own: 1 };
 
   /** Return the rows that fit a text best, at most three: their ids, and whether by words alone. */
@@ -180,9 +180,10 @@
     return [...seen.children].reduce((best, each) => (share(each) > share(best) ? each : best));
   }
 
-  function answer(id, text) {
+  function answer({ id, byWords }, text) {
     const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
     const box = document.createElement("section");
+    box.classList.toggle("mp-perhaps", byWords);
     const title = document.createElement("div");
     title.className = "mp-seen";
     title.append(wording(seen, text).cloneNode(true));
@@ -197,13 +198,17 @@
   function show() {
     const text = field.value;
     const found = text.trim() ? nearest(text, rows, known) : [];
-    place.answers.replaceChildren(...found.map(({ id }) => answer(id, text)));
-    place.none.hidden = found.length > 0 || !text.trim();
+    place.answers.replaceChildren(...found.map((each) => answer(each, text)));
     const answers = found.length === 1 ? "1 answer" : `${found.length} answers`;
     // A sentence shares words with rows on other troubles, too.
-    const perhaps = found.length > 0 && found.every((each) => each.byWords);
-    const said = perhaps ? `${answers}, found by words alone: is this what you see?` : answers;
+    const perhaps = found.every((each) => each.byWords);
+    const said =
+      perhaps && found.length ? `${answers}. Only the words match: is it yours?` : answers;
     place.count.textContent = text.trim() ? said : "";
+    place.none.hidden = !perhaps || !text.trim();
+    place.none.firstElementChild.textContent = found.length
+      ? "It is not?"
+      : "This book has no answer to that.";
   }
 
   function share() {

@@ -220,7 +220,9 @@ def test_field_understands_plain_words(field, case):
 
 def test_answer_found_by_words_alone_says_so(field):
     field.fill("#trouble-paste", "loaded model performs worse than before saving")
-    assert "by words alone" in field.locator("#trouble-count").inner_text()
+    assert "Only the words match" in field.locator("#trouble-count").inner_text()
+    assert field.locator("#trouble-answers .mp-perhaps").count() == 1
+    assert field.locator("#trouble-none a").last.is_visible()
     field.fill("#trouble-paste", "thank you very much")
     assert field.locator("#trouble-count").inner_text() == "0 answers"
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from helpers._torch_internals import has_forward_hooks
 from helpers.exercises.number import Hint, NumberCheck
 from helpers.exercises.verdicts import Verdict, checks_code, correct, hint, not_yet
 
@@ -111,8 +112,7 @@ def macs_per_image(fn: Callable[[nn.Module, Tensor], float]) -> Verdict:
     extra = [key for key in state if key not in before]
     if extra:
         return hint(f"the count is right, but {extra[0]} is left in the state dict.")
-    hooks = [hook for m in model.modules() for hook in m._forward_hooks.values()]
-    if hooks:
+    if has_forward_hooks(model):
         return hint("the count is right, but hooks are left on the model.")
     if not all(p.requires_grad for p in model.parameters()):
         return hint("the count is right, but parameters no longer take gradients.")

@@ -306,7 +306,7 @@ def predict(fn: Callable[..., Tensor]) -> Verdict:
         scores.append((result == y[val]).double().mean())
     return correct(
         f"on coin flips {scores[0]:.0%}, and {scores[1]:.0%} where the city does tell. "
-        "What is computed from labels belongs inside the fold."
+        "What uses labels is computed on the training part alone."
     )
 
 
