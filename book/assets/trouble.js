@@ -207,7 +207,7 @@
     place.count.textContent = text.trim() ? said : "";
     place.none.hidden = !perhaps || !text.trim();
     place.none.firstElementChild.textContent = found.length
-      ? "It is not?"
+      ? "Not yours?"
       : "This book has no answer to that.";
   }
 
