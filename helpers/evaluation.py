@@ -130,7 +130,8 @@ def predictions(model: nn.Module, loader: Iterable) -> tuple[Tensor, Tensor]:
 
     Example:
         >>> from torch.utils.data import DataLoader, TensorDataset
-        >>> data = TensorDataset(torch.tensor([[-2.0], [0.5], [3.0]]), torch.tensor([0, 0, 1]))
+        >>> x, y = torch.tensor([[-2.0], [0.5], [3.0]]), torch.tensor([0, 0, 1])
+        >>> data = TensorDataset(x, y)
         >>> y_true, y_pred = predictions(nn.Identity(), DataLoader(data, batch_size=2))
         >>> y_true, y_pred
         (tensor([0, 0, 1]), tensor([0, 1, 1]))
