@@ -149,7 +149,7 @@ def page(results: dict[str, dict]) -> str:
     """Return the page that tells of the results, by the environments' names."""
     pinned = results.get(PINNED)
     head = ["Environment", "Date", "Python", "PyTorch"]
-    head += ["Notebooks to their end", "Take-home tests passed"]
+    head += ["Notebooks to their end", "Tests of the take-home helpers passed"]
     return f"""\
 % Made by `make verify` from runs. Do not edit.
 
@@ -211,7 +211,12 @@ def _exceptions(results: dict[str, dict]) -> str:
 
 def _matrix(pinned: dict) -> str:
     """Return the section on the runs of the book's own environment."""
-    head = ["Instruction set", "Threads", "Cells that passed", "Take-home tests"]
+    head = [
+        "Instruction set",
+        "Threads",
+        "Cells that passed",
+        "Tests of the take-home helpers",
+    ]
     rows = [[f"`{name}`", *numbers] for name, *numbers in pinned["runs"]]
     return f"""
 ## Instruction sets and threads
