@@ -47,8 +47,7 @@ def is_batch_norm(module: nn.Module) -> bool:
 
 def has_forward_hooks(model: nn.Module) -> bool:
     """Whether somebody listens to what a model or a part of it takes or returns."""
-    parts = list(model.modules())
-    return any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+    return any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
 def loading_hooks(model: nn.Module) -> Iterator[Callable]:

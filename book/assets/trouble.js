@@ -120,14 +120,14 @@
   const ALIKE = 0.7; // of the best row's score
   const WORD = { shared: 1, share: 0.9, own: 1 };
 
-  /** Return the rows that fit a text best, at most three: their ids, and whether by words alone. */
+  /** Return the rows that fit a text best, at most three, and whether by words alone. */
   function nearest(text, rows, known = index(rows)) {
     const plain = clean(text);
     const last = lastError(plain);
     const isMessage = last >= 0 || INLINE_ERROR.test(plain) || words(plain).length > 120;
     const scored = rows.map((row) => {
       const score = 10 * fit(row, plain, last);
-      return { id: row.id, row, score, byWords: score === 0 };
+      return { row, score, byWords: score === 0 };
     });
     const isKnown = scored.some((each) => each.score > 0);
     if (!isMessage || !isKnown) {
@@ -147,7 +147,7 @@
     return found.slice(0, MOST);
   }
 
-  const rank = (...args) => nearest(...args).map((each) => each.id);
+  const rank = (...args) => nearest(...args).map((each) => each.row.id);
 
   const data = globalThis.troubleRows;
   const rows = Object.entries(data).map(([id, row]) => ({ id, ...row }));
@@ -180,7 +180,7 @@
     return [...seen.children].reduce((best, each) => (share(each) > share(best) ? each : best));
   }
 
-  function answer({ id, byWords }, text) {
+  function answer({ row: { id }, byWords }, text) {
     const [seen, causes] = document.getElementById(`symptom-${id}`).cells;
     const box = document.createElement("section");
     box.classList.toggle("mp-perhaps", byWords);
